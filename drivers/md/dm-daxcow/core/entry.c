@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Entries: 8 bytes that say where something is and prove that they belong
+ * where they stand.
+ *
+ * The check is a CRC over value and slot. A CRC is linear: the check of an
+ * entry that moves to another slot changes by a number that depends on the
+ * two slots only, and on them only through slot ^ slot. Hence a node is
+ * copied by XORing one constant to its entries.
+ */
+#include "internal.h"
+
+static u16 crc_byte(u16 crc, u8 byte)
+{
+	int i;
+
+	crc ^= (u16)byte << 8;
+	for (i = 0; i < 8; i++)
+		crc = (u16)(crc << 1) ^ (crc & 0x8000 ? DAXCOW_ENTRY_CRC_POLY : 0);
+	return crc;
+}
+
+/* The CRC's message is the value's bytes, then the slot's, low byte first. */
+void entry_crc_init(struct entry_crc *crc, const u8 *uuid)
+{
+	unsigned int pos, byte;
+	u16 seed = 0xffff;
+
+	for (pos = 0; pos < DAXCOW_UUID_SIZE; pos++)
+		seed = crc_byte(seed, uuid[pos]);
+	for (pos = 0; pos < 12; pos++)
+		seed = crc_byte(seed, 0);
+	crc->seed = seed;
+
+	for (byte = 0; byte < 256; byte++) {
+		u16 c = crc_byte(0, byte);
+
+		for (pos = 12; pos-- > 0; c = crc_byte(c, 0)) {
+			if (pos >= 6)
+				crc->slot[pos - 6][byte] = c;
+			else
+				crc->value[pos][byte] = c;
+		}
+	}
+}
+
+static u16 crc_slot(const struct entry_crc *crc, u64 slot)
+{
+	return crc->slot[0][slot & 255] ^ crc->slot[1][slot >> 8 & 255] ^
+	       crc->slot[2][slot >> 16 & 255] ^ crc->slot[3][slot >> 24 & 255] ^
+	       crc->slot[4][slot >> 32 & 255] ^ crc->slot[5][slot >> 40 & 255];
+}
+
+static u16 crc_value(const struct entry_crc *crc, u64 v)
+{
+	return crc->value[0][v & 255] ^ crc->value[1][v >> 8 & 255] ^
+	       crc->value[2][v >> 16 & 255] ^ crc->value[3][v >> 24 & 255] ^
+	       crc->value[4][v >> 32 & 255] ^ crc->value[5][v >> 40 & 255];
+}
+
+u64 entry_encode(const struct entry_crc *crc, u64 slot, struct entry e)
+{
+	u64 v = e.block | (u64)e.level << DAXCOW_ENTRY_LEVEL_SHIFT |
+		(u64)e.type << DAXCOW_ENTRY_TYPE_SHIFT;
+	u16 check = crc->seed ^ crc_value(crc, v) ^ crc_slot(crc, slot);
+
+	return v | (u64)check << DAXCOW_ENTRY_CHECK_SHIFT;
+}
+
+bool entry_check(const struct entry_crc *crc, u64 slot, u64 raw)
+{
+	u64 v = raw & DAXCOW_ENTRY_VALUE_MASK;
+
+	return (u16)(crc->seed ^ crc_value(crc, v) ^ crc_slot(crc, slot)) ==
+	       raw >> DAXCOW_ENTRY_CHECK_SHIFT;
+}
+
+u64 entry_rehome(const struct entry_crc *crc, u64 from, u64 to)
+{
+	return (u64)crc_slot(crc, from ^ to) << DAXCOW_ENTRY_CHECK_SHIFT;
+}
+
+static const struct {
+	const char *name, *text;
+} bad_kinds[] = {
+#define X(name, text) { #name, text },
+	DAXCOW_BAD_KINDS(X)
+#undef X
+};
+
+const char *daxcow_bad_name(enum daxcow_bad bad)
+{
+	return bad < ARRAY_SIZE(bad_kinds) ? bad_kinds[bad].name : "UNKNOWN";
+}
+
+const char *daxcow_bad_text(enum daxcow_bad bad)
+{
+	return bad < ARRAY_SIZE(bad_kinds) ? bad_kinds[bad].text :
+					     "unknown damage";
+}

@@ -1,0 +1,431 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Load: validate a pool, and rebuild what is not stored.
+ *
+ * One walk from the superblock visits each node once, however many owners it
+ * has: an entry that names a block gives that block an owner, and only the
+ * first one to name a node goes on below it. What each block is used for is
+ * noted; a second use must be the same (a node of another level is another
+ * use, so no cycle can be walked). Depth is bounded by the levels, work by
+ * the number of blocks. Nothing is written.
+ */
+#include "internal.h"
+
+/* superblock, directory, record, volume */
+#define FRAMES	(1 + DAXCOW_DIR_LEVEL + 1 + 1 + DAXCOW_MAX_LEVEL + 1)
+
+/**
+ * struct frame - a node that is being walked
+ * @kind:	of the node
+ * @level:	of the node; ROOT_LEVEL for a record
+ * @index:	next entry
+ * @end:	entry to stop at
+ */
+struct frame {
+	u64 block;
+	enum kind kind;
+	int level;
+	unsigned int index, end;
+};
+
+struct walk {
+	struct daxcow_pool *pool;
+	struct daxcow_report *report;
+	struct daxcow_record *record;
+	struct frame frame[FRAMES];
+	int depth;
+	u32 volume;
+	u64 id;
+};
+
+static int bad(struct walk *w, enum daxcow_bad what, u64 slot, int level,
+	       u64 value)
+{
+	*w->report = (struct daxcow_report) {
+		.bad = what,
+		.level = level,
+		.block = slot_block(slot),
+		.index = slot_index(slot),
+		.volume = w->volume,
+		.value = value,
+	};
+	return -EUCLEAN;
+}
+
+/* The first chunk that begins at or after the backup superblock. */
+u64 super_zero_block(u64 chunk_offset)
+{
+	return chunk_offset + DAXCOW_CHUNK_BLOCKS;
+}
+
+static u32 super_crc(const struct daxcow_super *s)
+{
+	return crc32c(~0U, s, DAXCOW_SUPER_FIXED);
+}
+
+static int super_bad(struct daxcow_report *report, enum daxcow_bad what,
+		     u64 value, int ret)
+{
+	*report = (struct daxcow_report) {
+		.bad = what,
+		.level = -1,
+		.volume = ~0U,
+		.value = value,
+	};
+	return ret;
+}
+
+/* The fixed part: identity, version, features, geometry. */
+static int super_check(struct daxcow_pool *pool, struct daxcow_report *report)
+{
+	const struct daxcow_super *s = pool->super;
+	u64 v;
+
+	if (le64_to_cpu(s->magic) != DAXCOW_SUPER_MAGIC)
+		return super_bad(report, DAXCOW_BAD_MAGIC,
+				 le64_to_cpu(s->magic), -EMEDIUMTYPE);
+	if (le32_to_cpu(s->crc) != super_crc(s))
+		return super_bad(report, DAXCOW_BAD_SUPER_CRC,
+				 le32_to_cpu(s->crc), -EUCLEAN);
+	if (le32_to_cpu(s->version) != DAXCOW_VERSION)
+		return super_bad(report, DAXCOW_BAD_VERSION,
+				 le32_to_cpu(s->version), -EPROTONOSUPPORT);
+	v = le64_to_cpu(s->incompat) & ~DAXCOW_INCOMPAT_KNOWN;
+	if (v)
+		return super_bad(report, DAXCOW_BAD_FEATURE, v,
+				 -EPROTONOSUPPORT);
+	if (le16_to_cpu(s->block_shift) != DAXCOW_BLOCK_SHIFT ||
+	    le16_to_cpu(s->node_shift) != DAXCOW_NODE_SHIFT ||
+	    le64_to_cpu(s->chunk_offset) >= DAXCOW_CHUNK_BLOCKS ||
+	    s->label[DAXCOW_NAME_SIZE - 1])
+		return super_bad(report, DAXCOW_BAD_GEOMETRY,
+				 le64_to_cpu(s->chunk_offset), -EUCLEAN);
+	if (le64_to_cpu(s->ro_compat) & ~DAXCOW_RO_COMPAT_KNOWN)
+		pool->read_only = true;
+	return 0;
+}
+
+static int super_word(struct daxcow_pool *pool, unsigned int index,
+		      enum daxcow_entry_type type, u64 *value,
+		      struct daxcow_report *report)
+{
+	u64 slot = slot_of(DAXCOW_SUPER_BLOCK, index);
+	u64 raw = pm_load(slot_word(pool, slot));
+	struct entry e = entry_decode(raw);
+
+	if (entry_check(&pool->crc, slot, raw) && e.type == type && !e.level &&
+	    !(raw & DAXCOW_ENTRY_RSVD_MASK)) {
+		*value = e.block;
+		return 0;
+	}
+	super_bad(report, DAXCOW_BAD_CHECK, raw, 0);
+	report->index = index;
+	return -EUCLEAN;
+}
+
+/* Read and check the superblock; sets pool->super and the geometry. */
+int load_super(struct daxcow_pool *pool, u64 dev_blocks,
+	       struct daxcow_report *report)
+{
+	u64 trans;
+	int ret;
+
+	if (dev_blocks < DAXCOW_MIN_BLOCKS)
+		return super_bad(report, DAXCOW_BAD_TRUNCATED, dev_blocks,
+				 -EMEDIUMTYPE);
+	if (pm_read(pool->super, pool->base, sizeof(*pool->super)))
+		return super_bad(report, DAXCOW_BAD_READ, 0, -EUCLEAN);
+	ret = super_check(pool, report);
+	if (ret)
+		return ret;
+	entry_crc_init(&pool->crc, pool->super->uuid);
+	ret = super_word(pool, DAXCOW_SLOT_SIZE, DAXCOW_ENTRY_SIZE,
+			 &pool->nr_blocks, report);
+	if (!ret)
+		ret = super_word(pool, DAXCOW_SLOT_TRANS, DAXCOW_ENTRY_TRANS,
+				 &trans, report);
+	if (ret)
+		return ret;
+	if (pool->nr_blocks > dev_blocks || pool->nr_blocks < DAXCOW_MIN_BLOCKS)
+		return super_bad(report, DAXCOW_BAD_TRUNCATED, pool->nr_blocks,
+				 -EUCLEAN);
+	pool->pad = (DAXCOW_CHUNK_BLOCKS - le64_to_cpu(pool->super->chunk_offset)) %
+		    DAXCOW_CHUNK_BLOCKS;
+	pool->zero_block = super_zero_block(le64_to_cpu(pool->super->chunk_offset));
+	return 0;
+}
+
+static int check_zero(struct walk *w)
+{
+	struct daxcow_pool *pool = w->pool;
+	u64 b, i;
+
+	for (b = 0; b < DAXCOW_CHUNK_BLOCKS; b++) {
+		u64 slot = slot_of(pool->zero_block + b, 0);
+
+		for (i = 0; i < DAXCOW_NODE_SLOTS; i++) {
+			u64 v = pm_load(slot_word(pool, slot + i));
+
+			if (v)
+				return bad(w, DAXCOW_BAD_ZERO, slot + i, -1, v);
+		}
+		cond_resched();
+	}
+	return 0;
+}
+
+static int check_backup(struct walk *w)
+{
+	struct daxcow_super *s = w->pool->super;
+	__le64 *copy = slot_word(w->pool, slot_of(DAXCOW_BACKUP_BLOCK, 0));
+	const __le64 *fixed = (const __le64 *)s;
+	unsigned int i;
+
+	for (i = 0; i < (DAXCOW_SUPER_FIXED + 4) / 8; i++) {
+		u64 v = pm_load(copy + i);
+
+		if (v != le64_to_cpu(fixed[i]))
+			return bad(w, DAXCOW_BAD_BACKUP,
+				   slot_of(DAXCOW_BACKUP_BLOCK, i), -1, v);
+	}
+	return 0;
+}
+
+static int reserve_fixed(struct walk *w)
+{
+	struct daxcow_pool *pool = w->pool;
+	u64 i;
+	int ret;
+
+	ret = space_take(pool, DAXCOW_SUPER_BLOCK, KIND_RESERVED);
+	if (!ret)
+		ret = space_take(pool, DAXCOW_BACKUP_BLOCK, KIND_RESERVED);
+	for (i = 0; i < DAXCOW_CHUNK_BLOCKS && !ret; i++)
+		ret = space_take(pool, pool->zero_block + i, KIND_RESERVED);
+	if (!ret)
+		ret = check_backup(w);
+	if (!ret)
+		ret = check_zero(w);
+	return ret;
+}
+
+/* What an entry in this kind of node may be. */
+static int check_type(struct walk *w, const struct frame *f, u64 slot, u64 raw,
+		      struct entry e)
+{
+	enum daxcow_entry_type want;
+	int level = f->level - 1;
+
+	if (!entry_check(&w->pool->crc, slot, raw))
+		return bad(w, DAXCOW_BAD_CHECK, slot, f->level, raw);
+	if (raw & DAXCOW_ENTRY_RSVD_MASK)
+		return bad(w, DAXCOW_BAD_RESERVED, slot, f->level, raw);
+	if (f->kind >= KIND_DIR && f->kind < KIND_RECORD) {
+		want = f->level ? DAXCOW_ENTRY_DIR : DAXCOW_ENTRY_RECORD;
+		level = f->level ? level : 0;
+	} else if (e.type == DAXCOW_ENTRY_DATA && f->level <= 1) {
+		want = e.type;
+		level = f->level;
+	} else {
+		want = f->level ? DAXCOW_ENTRY_NODE : DAXCOW_ENTRY_DATA;
+		if (f->kind == KIND_RECORD && e.level <= DAXCOW_MAX_LEVEL)
+			level = e.level;
+	}
+	if (e.type != want)
+		return bad(w, DAXCOW_BAD_TYPE, slot, f->level, raw);
+	if (e.level != level)
+		return bad(w, DAXCOW_BAD_LEVEL, slot, f->level, raw);
+	return 0;
+}
+
+static int check_range(struct walk *w, u64 slot, int level, u64 raw,
+		       struct entry e)
+{
+	struct daxcow_pool *pool = w->pool;
+
+	if (e.block >= pool->nr_blocks)
+		return bad(w, DAXCOW_BAD_RANGE, slot, level, raw);
+	if (e.type != DAXCOW_ENTRY_DATA || e.level == 0)
+		return 0;
+	if (chunk_index(pool, e.block))
+		return bad(w, DAXCOW_BAD_ALIGN, slot, level, raw);
+	if (e.block + DAXCOW_CHUNK_BLOCKS > pool->nr_blocks)
+		return bad(w, DAXCOW_BAD_RANGE, slot, level, raw);
+	return 0;
+}
+
+static enum kind entry_kind(struct entry e)
+{
+	switch (e.type) {
+	case DAXCOW_ENTRY_DATA:
+		return KIND_DATA;
+	case DAXCOW_ENTRY_NODE:
+		return KIND_NODE + e.level;
+	case DAXCOW_ENTRY_DIR:
+		return KIND_DIR + e.level;
+	default:
+		return KIND_RECORD;
+	}
+}
+
+static int own_chunk(struct walk *w, u64 slot, int level, u64 raw,
+		     struct entry e)
+{
+	struct daxcow_pool *pool = w->pool;
+	struct chunk *chunk = &pool->chunks[chunk_of(pool, e.block)];
+	int ret = space_take_chunk(pool, e.block);
+	u32 i;
+
+	if (ret)
+		return bad(w, DAXCOW_BAD_REUSE, slot, level, raw);
+	if (!chunk->split)
+		return desc_owner_add(&chunk->desc, slot);
+	for (i = 0; i < DAXCOW_CHUNK_BLOCKS && !ret; i++)
+		ret = desc_owner_add(&chunk->split->desc[i], slot);
+	return ret;
+}
+
+/*
+ * Note that @slot owns what @e names. *@first is set when nobody did before.
+ */
+static int own(struct walk *w, u64 slot, int level, u64 raw, struct entry e,
+	       bool *first)
+{
+	struct daxcow_pool *pool = w->pool;
+	enum kind kind = entry_kind(e), have;
+	int ret;
+
+	*first = false;
+	if (e.type == DAXCOW_ENTRY_DATA && e.level == 1)
+		return own_chunk(w, slot, level, raw, e);
+	have = desc_kind(space_desc(pool, e.block));
+	if (have == KIND_RESERVED)
+		return bad(w, DAXCOW_BAD_RANGE, slot, level, raw);
+	if (have == KIND_FREE) {
+		*first = true;
+		ret = space_take(pool, e.block, kind);
+	} else if (have == kind && kind < KIND_DIR) {
+		ret = space_split(pool, chunk_of(pool, e.block));
+	} else {
+		return bad(w, DAXCOW_BAD_REUSE, slot, level, raw);
+	}
+	return ret ? ret : desc_owner_add(space_desc(pool, e.block), slot);
+}
+
+static int check_record(struct walk *w, u64 block, u32 id)
+{
+	int ret = record_read(w->pool, block, id, w->record);
+	u64 slot = slot_of(block, 0);
+
+	w->volume = id;
+	if (ret == -EIO)
+		return bad(w, DAXCOW_BAD_READ, slot, -1, id);
+	if (ret)
+		return bad(w, DAXCOW_BAD_RECORD, slot, -1, id);
+	if (le64_to_cpu(w->record->size) > DAXCOW_MAX_VOLUME_BLOCKS)
+		return bad(w, DAXCOW_BAD_RECORD, slot, -1, id);
+	w->pool->nr_volumes++;
+	return 0;
+}
+
+/* The id that a leaf entry of the directory stands for. */
+static u32 frame_id(const struct walk *w)
+{
+	u32 id = 0;
+	int i;
+
+	for (i = 1; i < w->depth; i++)
+		if (w->frame[i].kind >= KIND_DIR && w->frame[i].kind < KIND_RECORD)
+			id = id << DAXCOW_NODE_SHIFT | (w->frame[i].index - 1);
+	return id;
+}
+
+static void push(struct walk *w, u64 block, enum kind kind, int level)
+{
+	struct frame *f = &w->frame[w->depth++];
+
+	*f = (struct frame) { .block = block, .kind = kind, .level = level };
+	f->end = DAXCOW_NODE_ENTRIES;
+	if (kind == KIND_RECORD) {
+		f->index = DAXCOW_SLOT_ROOT;
+		f->end = f->index + 1;
+	}
+}
+
+static int walk_entry(struct walk *w, struct frame *f, u64 slot)
+{
+	u64 raw = pm_load(slot_word(w->pool, slot));
+	struct entry e = entry_decode(raw);
+	bool first;
+	int ret;
+
+	if (!raw)
+		return 0;
+	ret = check_type(w, f, slot, raw, e);
+	if (!ret)
+		ret = check_range(w, slot, f->level, raw, e);
+	if (!ret)
+		ret = own(w, slot, f->level, raw, e, &first);
+	if (ret || !first || e.type == DAXCOW_ENTRY_DATA)
+		return ret;
+	if (e.type == DAXCOW_ENTRY_RECORD) {
+		ret = check_record(w, e.block, frame_id(w));
+		if (ret)
+			return ret;
+		push(w, e.block, KIND_RECORD, ROOT_LEVEL);
+	} else {
+		push(w, e.block, entry_kind(e), e.level);
+	}
+	return 0;
+}
+
+/* Walk everything below the directory's root entry. */
+static int walk_all(struct walk *w)
+{
+	int ret;
+
+	/* the superblock, as a node of one entry */
+	push(w, DAXCOW_SUPER_BLOCK, KIND_DIR, DIR_ROOT_LEVEL);
+	w->frame[0].index = DAXCOW_SLOT_DIRECTORY;
+	w->frame[0].end = DAXCOW_SLOT_DIRECTORY + 1;
+	while (w->depth) {
+		struct frame *f = &w->frame[w->depth - 1];
+
+		if (f->index == f->end) {
+			w->depth--;
+			cond_resched();
+			continue;
+		}
+		f->index++;
+		ret = walk_entry(w, f, slot_of(f->block, f->index - 1));
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/*
+ * Build descriptors and free space of a pool whose superblock was read.
+ * Returns 0, -ENOMEM, or -EUCLEAN with @report set.
+ */
+int load_tables(struct daxcow_pool *pool, struct daxcow_report *report)
+{
+	struct walk *w;
+	int ret;
+
+	w = kvzalloc(sizeof(*w), GFP_KERNEL);
+	if (!w)
+		return -ENOMEM;
+	w->pool = pool;
+	w->report = report;
+	w->volume = ~0U;
+	w->record = kvzalloc(sizeof(*w->record), GFP_KERNEL);
+	ret = w->record ? space_init(pool, pool->nr_blocks) : -ENOMEM;
+	if (!ret)
+		ret = reserve_fixed(w);
+	if (!ret)
+		ret = walk_all(w);
+	kvfree(w->record);
+	kvfree(w);
+	return ret;
+}

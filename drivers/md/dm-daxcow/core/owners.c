@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Descriptors: the owners of a block, as slots of the entries that name it.
+ *
+ * All under the pool's lock. Up to two owners are stored in the descriptor;
+ * from the third on all are in a sorted array, so that finding one among many
+ * (a node below a thousand snapshots) is a binary search.
+ */
+#include "internal.h"
+
+#define ARRAY_MIN 8
+
+static void desc_set_nr(struct desc *d, u64 nr)
+{
+	d->a = (d->a & ~(3ULL << DESC_NR_SHIFT)) | nr << DESC_NR_SHIFT;
+}
+
+static void desc_set_slot(struct desc *d, u64 slot)
+{
+	d->a = (d->a & ~DESC_SLOT_MASK) | slot;
+}
+
+/* Index of the first slot in @arr that is not below @slot. */
+static u32 array_find(const struct owner_array *arr, u64 slot)
+{
+	u32 lo = 0, hi = arr->nr;
+
+	while (lo < hi) {
+		u32 mid = lo + (hi - lo) / 2;
+
+		if (arr->slot[mid] < slot)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+static void array_insert(struct owner_array *arr, u64 slot)
+{
+	u32 i = array_find(arr, slot);
+
+	memmove(&arr->slot[i + 1], &arr->slot[i],
+		(arr->nr - i) * sizeof(slot));
+	arr->slot[i] = slot;
+	arr->nr++;
+}
+
+static struct owner_array *array_alloc(u32 cap)
+{
+	struct owner_array *arr;
+
+	arr = kvzalloc(sizeof(*arr) + cap * sizeof(u64), GFP_KERNEL);
+	if (arr)
+		arr->cap = cap;
+	return arr;
+}
+
+u64 desc_owner(const struct desc *d, u32 i)
+{
+	const struct owner_array *arr = desc_array(d);
+
+	if (arr)
+		return arr->slot[i];
+	return i ? d->b : d->a & DESC_SLOT_MASK;
+}
+
+static int array_add(struct desc *d, u64 slot)
+{
+	struct owner_array *arr = desc_array(d), *bigger;
+
+	if (arr && arr->nr < arr->cap) {
+		array_insert(arr, slot);
+		return 0;
+	}
+	bigger = array_alloc(arr ? arr->cap * 2 : ARRAY_MIN);
+	if (!bigger)
+		return -ENOMEM;
+	if (arr) {
+		memcpy(bigger->slot, arr->slot, arr->nr * sizeof(slot));
+		bigger->nr = arr->nr;
+		kvfree(arr);
+	} else {
+		array_insert(bigger, d->a & DESC_SLOT_MASK);
+		array_insert(bigger, d->b);
+	}
+	array_insert(bigger, slot);
+	desc_set_slot(d, 0);
+	desc_set_nr(d, DESC_NR_ARRAY);
+	d->b = (uintptr_t)bigger;
+	return 0;
+}
+
+/* Returns 0 or -ENOMEM, with nothing changed. */
+int desc_owner_add(struct desc *d, u64 slot)
+{
+	u32 nr = desc_owners(d);
+
+	if (nr >= 2 || desc_array(d))
+		return array_add(d, slot);
+	if (nr)
+		d->b = slot;
+	else
+		desc_set_slot(d, slot);
+	desc_set_nr(d, nr + 1);
+	return 0;
+}
+
+static bool array_del(struct desc *d, u64 slot)
+{
+	struct owner_array *arr = desc_array(d);
+	u32 i = array_find(arr, slot);
+
+	if (i == arr->nr || arr->slot[i] != slot)
+		return false;
+	arr->nr--;
+	memmove(&arr->slot[i], &arr->slot[i + 1], (arr->nr - i) * sizeof(slot));
+	if (arr->nr > 2)
+		return true;
+	desc_set_slot(d, arr->slot[0]);
+	d->b = arr->slot[1];
+	desc_set_nr(d, 2);
+	kvfree(arr);
+	return true;
+}
+
+/* Never fails to take away what is there; false when it is not. */
+bool desc_owner_del(struct desc *d, u64 slot)
+{
+	u32 nr = desc_owners(d);
+
+	if (desc_array(d))
+		return array_del(d, slot);
+	if (nr == 2 && d->b == slot) {
+		desc_set_nr(d, 1);
+		return true;
+	}
+	if (!nr || (d->a & DESC_SLOT_MASK) != slot)
+		return false;
+	desc_set_slot(d, nr == 2 ? d->b : 0);
+	desc_set_nr(d, nr - 1);
+	return true;
+}
+
+/* The same owner under another address: nobody leaves, nothing can fail. */
+void desc_owner_move(struct desc *d, u64 from, u64 to)
+{
+	struct owner_array *arr = desc_array(d);
+	u32 i;
+
+	if (arr) {
+		i = array_find(arr, from);
+		if (i == arr->nr || arr->slot[i] != from)
+			return;
+		arr->nr--;
+		memmove(&arr->slot[i], &arr->slot[i + 1],
+			(arr->nr - i) * sizeof(to));
+		array_insert(arr, to);
+	} else if (desc_owners(d) == 2 && d->b == from) {
+		d->b = to;
+	} else if (desc_owners(d) && (d->a & DESC_SLOT_MASK) == from) {
+		desc_set_slot(d, to);
+	}
+}
+
+/* Returns 0 or -ENOMEM. */
+int desc_copy(struct desc *to, const struct desc *from)
+{
+	const struct owner_array *arr = desc_array(from);
+	struct owner_array *copy;
+
+	*to = *from;
+	if (!arr)
+		return 0;
+	copy = array_alloc(arr->cap);
+	if (!copy) {
+		memset(to, 0, sizeof(*to));
+		return -ENOMEM;
+	}
+	memcpy(copy->slot, arr->slot, arr->nr * sizeof(u64));
+	copy->nr = arr->nr;
+	to->b = (uintptr_t)copy;
+	return 0;
+}
+
+void desc_drop(struct desc *d)
+{
+	kvfree(desc_array(d));
+	memset(d, 0, sizeof(*d));
+}
+
+void desc_pending_add(struct desc *d)
+{
+	d->a += 1ULL << DESC_PENDING_SHIFT;
+}
+
+void desc_pending_del(struct desc *d)
+{
+	d->a -= 1ULL << DESC_PENDING_SHIFT;
+}

@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Space: which blocks are free, and the descriptors of those that are not.
+ *
+ * The pool is divided into chunks. A chunk is free, or mapped as a whole by
+ * level 1 entries (one descriptor), or split (a descriptor and a bit per
+ * block). Single blocks come from split chunks as long as these have some, so
+ * that whole chunks stay whole for 2 MiB mappings; a split chunk becomes
+ * whole again when its last block is freed. Chunks at the edges that are cut
+ * off by the pool's bounds are split for ever.
+ *
+ * Nothing of this is stored: load rebuilds it.
+ */
+#include "internal.h"
+
+static u32 *list_head(struct daxcow_pool *pool, bool partial)
+{
+	return partial ? &pool->partial_chunks : &pool->free_chunks;
+}
+
+static void list_add(struct daxcow_pool *pool, u32 c, bool partial)
+{
+	u32 *head = list_head(pool, partial);
+	struct chunk *chunk = &pool->chunks[c];
+
+	chunk->prev = NO_CHUNK;
+	chunk->next = *head;
+	if (*head != NO_CHUNK)
+		pool->chunks[*head].prev = c;
+	*head = c;
+}
+
+static void list_del(struct daxcow_pool *pool, u32 c, bool partial)
+{
+	struct chunk *chunk = &pool->chunks[c];
+
+	if (chunk->prev != NO_CHUNK)
+		pool->chunks[chunk->prev].next = chunk->next;
+	else
+		*list_head(pool, partial) = chunk->next;
+	if (chunk->next != NO_CHUNK)
+		pool->chunks[chunk->next].prev = chunk->prev;
+}
+
+static bool chunk_is_free(const struct chunk *chunk)
+{
+	return !chunk->split && desc_kind(&chunk->desc) == KIND_FREE;
+}
+
+static void chunk_free_add(struct daxcow_pool *pool, u32 c)
+{
+	list_add(pool, c, false);
+	pool->nr_chunks_free++;
+}
+
+static void chunk_free_del(struct daxcow_pool *pool, u32 c)
+{
+	list_del(pool, c, false);
+	pool->nr_chunks_free--;
+}
+
+static struct split *split_alloc(struct daxcow_pool *pool)
+{
+	struct split *s = kvzalloc(sizeof(*s), GFP_KERNEL);
+
+	if (s)
+		pool->nr_splits++;
+	return s;
+}
+
+static void split_free(struct daxcow_pool *pool, struct split *s)
+{
+	u32 i;
+
+	for (i = 0; i < DAXCOW_CHUNK_BLOCKS; i++)
+		desc_drop(&s->desc[i]);
+	kvfree(s);
+	pool->nr_splits--;
+}
+
+static void split_set_free(struct split *s, u32 i)
+{
+	s->free[i / 64] |= 1ULL << (i % 64);
+	s->nr_free++;
+}
+
+static void split_clear_free(struct split *s, u32 i)
+{
+	s->free[i / 64] &= ~(1ULL << (i % 64));
+	s->nr_free--;
+}
+
+/*
+ * Give each block of a chunk its own descriptor. The owners of the whole
+ * become owners of each; so do those that left and wait. Returns 0, -ENOMEM.
+ */
+int space_split(struct daxcow_pool *pool, u32 c)
+{
+	struct chunk *chunk = &pool->chunks[c];
+	struct split *s;
+	u32 i;
+
+	if (chunk->split)
+		return 0;
+	s = split_alloc(pool);
+	if (!s)
+		return -ENOMEM;
+	if (chunk_is_free(chunk)) {
+		for (i = 0; i < DAXCOW_CHUNK_BLOCKS; i++)
+			split_set_free(s, i);
+		chunk_free_del(pool, c);
+		list_add(pool, c, true);
+	} else {
+		for (i = 0; i < DAXCOW_CHUNK_BLOCKS; i++)
+			if (desc_copy(&s->desc[i], &chunk->desc))
+				goto out_free;
+		desc_drop(&chunk->desc);
+	}
+	chunk->split = s;
+	return 0;
+
+out_free:
+	split_free(pool, s);
+	return -ENOMEM;
+}
+
+/* Make a chunk at an edge: blocks outside of [first, end) do not exist. */
+static int chunk_trim(struct daxcow_pool *pool, u32 c, u64 end)
+{
+	struct split *s;
+	u32 i;
+	int ret;
+
+	ret = space_split(pool, c);
+	if (ret)
+		return ret;
+	s = pool->chunks[c].split;
+	for (i = 0; i < DAXCOW_CHUNK_BLOCKS; i++) {
+		u64 pos = (u64)c * DAXCOW_CHUNK_BLOCKS + i;
+
+		if (pos >= pool->pad && pos < end + pool->pad)
+			continue;
+		if (desc_kind(&s->desc[i]) != KIND_FREE)
+			continue;
+		split_clear_free(s, i);
+		desc_set_kind(&s->desc[i], KIND_RESERVED);
+		pool->nr_free--;
+	}
+	if (!s->nr_free)
+		list_del(pool, c, true);
+	return 0;
+}
+
+/* Prepare descriptors for @nr_blocks blocks, all free. */
+int space_init(struct daxcow_pool *pool, u64 nr_blocks)
+{
+	u64 span = nr_blocks + pool->pad;
+	u64 nr = (span + DAXCOW_CHUNK_BLOCKS - 1) / DAXCOW_CHUNK_BLOCKS;
+	u32 c;
+	int ret = 0;
+
+	if (nr >= NO_CHUNK)
+		return -EINVAL;
+	pool->chunks = kvcalloc(nr, sizeof(*pool->chunks), GFP_KERNEL);
+	if (!pool->chunks)
+		return -ENOMEM;
+	pool->nr_chunks = nr;
+	pool->free_chunks = NO_CHUNK;
+	pool->partial_chunks = NO_CHUNK;
+	for (c = nr; c-- > 0;)
+		chunk_free_add(pool, c);
+	pool->nr_free = nr * DAXCOW_CHUNK_BLOCKS;
+	if (pool->pad)
+		ret = chunk_trim(pool, 0, nr_blocks);
+	if (!ret && span % DAXCOW_CHUNK_BLOCKS && (nr > 1 || !pool->pad))
+		ret = chunk_trim(pool, nr - 1, nr_blocks);
+	return ret;
+}
+
+void space_exit(struct daxcow_pool *pool)
+{
+	u32 c;
+
+	for (c = 0; c < pool->nr_chunks && pool->chunks; c++) {
+		desc_drop(&pool->chunks[c].desc);
+		if (pool->chunks[c].split)
+			split_free(pool, pool->chunks[c].split);
+	}
+	kvfree(pool->chunks);
+}
+
+/* The blocks of the last chunk that now exist. */
+static void chunk_untrim(struct daxcow_pool *pool, u32 c, u64 end)
+{
+	struct split *s = pool->chunks[c].split;
+	u32 i, had = s->nr_free;
+
+	for (i = 0; i < DAXCOW_CHUNK_BLOCKS; i++) {
+		u64 pos = (u64)c * DAXCOW_CHUNK_BLOCKS + i;
+
+		if (pos < pool->nr_blocks + pool->pad || pos >= end + pool->pad)
+			continue;
+		desc_set_kind(&s->desc[i], KIND_FREE);
+		split_set_free(s, i);
+		pool->nr_free++;
+	}
+	if (!had && s->nr_free)
+		list_add(pool, c, true);
+}
+
+/* Add blocks; pool->nr_blocks is set by this. Returns 0, -ENOMEM. */
+int space_grow(struct daxcow_pool *pool, u64 nr_blocks)
+{
+	u64 span = nr_blocks + pool->pad;
+	u64 nr = (span + DAXCOW_CHUNK_BLOCKS - 1) / DAXCOW_CHUNK_BLOCKS;
+	u32 old = pool->nr_chunks, c;
+	struct chunk *chunks;
+	struct split *edge = NULL;
+
+	if (nr >= NO_CHUNK)
+		return -EINVAL;
+	chunks = kvcalloc(nr, sizeof(*chunks), GFP_KERNEL);
+	if (!chunks)
+		return -ENOMEM;
+	if (span % DAXCOW_CHUNK_BLOCKS && nr > old) {
+		edge = split_alloc(pool);
+		if (!edge) {
+			kvfree(chunks);
+			return -ENOMEM;
+		}
+	}
+	memcpy(chunks, pool->chunks, old * sizeof(*chunks));
+	kvfree(pool->chunks);
+	pool->chunks = chunks;
+	if ((pool->nr_blocks + pool->pad) % DAXCOW_CHUNK_BLOCKS)
+		chunk_untrim(pool, old - 1, nr_blocks);
+	pool->nr_chunks = nr;
+	for (c = nr; c-- > old;) {
+		if (edge && c == nr - 1) {
+			u32 i;
+
+			pool->chunks[c].split = edge;
+			for (i = 0; i < DAXCOW_CHUNK_BLOCKS; i++)
+				desc_set_kind(&edge->desc[i], KIND_RESERVED);
+			pool->nr_blocks = chunk_block(pool, c);
+			chunk_untrim(pool, c, nr_blocks);
+		} else {
+			chunk_free_add(pool, c);
+			pool->nr_free += DAXCOW_CHUNK_BLOCKS;
+		}
+	}
+	pool->nr_blocks = nr_blocks;
+	return 0;
+}
+
+struct desc *space_desc(struct daxcow_pool *pool, u64 block)
+{
+	struct chunk *chunk = &pool->chunks[chunk_of(pool, block)];
+
+	return chunk->split ? &chunk->split->desc[chunk_index(pool, block)] :
+			      &chunk->desc;
+}
+
+static void count_kind(struct daxcow_pool *pool, enum kind kind, s64 nr)
+{
+	pool->nr_free -= nr;
+	if (kind == KIND_DATA)
+		pool->nr_data += nr;
+	else
+		pool->nr_meta += nr;
+}
+
+static void block_take(struct daxcow_pool *pool, u32 c, u32 i, enum kind kind)
+{
+	struct split *s = pool->chunks[c].split;
+
+	split_clear_free(s, i);
+	if (!s->nr_free)
+		list_del(pool, c, true);
+	desc_set_kind(&s->desc[i], kind);
+	count_kind(pool, kind, 1);
+}
+
+/* Whether @nr more blocks may be taken for data, the reserve kept. */
+bool space_room(const struct daxcow_pool *pool, u64 nr)
+{
+	return pool->nr_free >= pool->reserve + nr;
+}
+
+/* Returns 0, -ENOSPC, -ENOMEM. The block's descriptor has no owner yet. */
+int space_alloc(struct daxcow_pool *pool, enum kind kind, u64 *block)
+{
+	struct split *s;
+	u32 c, w;
+	int ret;
+
+	if (pool->partial_chunks == NO_CHUNK) {
+		if (pool->free_chunks == NO_CHUNK)
+			return -ENOSPC;
+		ret = space_split(pool, pool->free_chunks);
+		if (ret)
+			return ret;
+	}
+	c = pool->partial_chunks;
+	s = pool->chunks[c].split;
+	for (w = 0; !s->free[w]; w++)
+		;
+	w = w * 64 + __ffs64(s->free[w]);
+	block_take(pool, c, w, kind);
+	*block = chunk_block(pool, c) + w;
+	return 0;
+}
+
+/* A whole chunk for data. Returns 0 or -ENOSPC. */
+int space_alloc_chunk(struct daxcow_pool *pool, u64 *block)
+{
+	u32 c = pool->free_chunks;
+
+	if (c == NO_CHUNK)
+		return -ENOSPC;
+	chunk_free_del(pool, c);
+	desc_set_kind(&pool->chunks[c].desc, KIND_DATA);
+	count_kind(pool, KIND_DATA, DAXCOW_CHUNK_BLOCKS);
+	*block = chunk_block(pool, c);
+	return 0;
+}
+
+/* Take a certain free block (load). Returns 0, -ENOMEM. */
+int space_take(struct daxcow_pool *pool, u64 block, enum kind kind)
+{
+	u32 c = chunk_of(pool, block);
+	int ret = space_split(pool, c);
+
+	if (!ret)
+		block_take(pool, c, chunk_index(pool, block), kind);
+	return ret;
+}
+
+/*
+ * Take what is free of a certain chunk for data (load). Returns 0, or -EBUSY
+ * when a block of it is something else.
+ */
+int space_take_chunk(struct daxcow_pool *pool, u64 block)
+{
+	u32 c = chunk_of(pool, block), i;
+	struct chunk *chunk = &pool->chunks[c];
+
+	if (chunk_is_free(chunk)) {
+		chunk_free_del(pool, c);
+		desc_set_kind(&chunk->desc, KIND_DATA);
+		count_kind(pool, KIND_DATA, DAXCOW_CHUNK_BLOCKS);
+		return 0;
+	}
+	if (!chunk->split)
+		return desc_kind(&chunk->desc) == KIND_DATA ? 0 : -EBUSY;
+	for (i = 0; i < DAXCOW_CHUNK_BLOCKS; i++) {
+		enum kind kind = desc_kind(&chunk->split->desc[i]);
+
+		if (kind == KIND_FREE)
+			block_take(pool, c, i, KIND_DATA);
+		else if (kind != KIND_DATA)
+			return -EBUSY;
+	}
+	return 0;
+}
+
+/* Nobody owns or sees the block any more. */
+void space_free(struct daxcow_pool *pool, u64 block)
+{
+	u32 c = chunk_of(pool, block), i = chunk_index(pool, block);
+	struct split *s = pool->chunks[c].split;
+
+	count_kind(pool, desc_kind(&s->desc[i]), -1);
+	desc_drop(&s->desc[i]);
+	split_set_free(s, i);
+	if (s->nr_free == 1)
+		list_add(pool, c, true);
+	if (s->nr_free < DAXCOW_CHUNK_BLOCKS)
+		return;
+	list_del(pool, c, true);
+	pool->chunks[c].split = NULL;
+	split_free(pool, s);
+	chunk_free_add(pool, c);
+}
+
+void space_free_chunk(struct daxcow_pool *pool, u64 block)
+{
+	u32 c = chunk_of(pool, block);
+
+	desc_drop(&pool->chunks[c].desc);
+	count_kind(pool, KIND_DATA, -(s64)DAXCOW_CHUNK_BLOCKS);
+	chunk_free_add(pool, c);
+}

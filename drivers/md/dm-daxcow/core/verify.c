@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Questions to the reverse map: who owns a block, and is the map right?
+ */
+#include "internal.h"
+
+/* A block on the way up, and which of its owners comes next. */
+struct up {
+	u64 block;
+	u32 next;
+	u64 vblk;
+};
+
+#define UP_DEPTH	(DAXCOW_MAX_LEVEL + 3)
+
+static bool is_node(enum kind kind)
+{
+	return kind >= KIND_NODE && kind < KIND_DIR;
+}
+
+/* What one owner slot adds to the vblk. */
+static u64 slot_vblk(struct daxcow_pool *pool, u64 slot, u64 block,
+		     enum kind kind)
+{
+	enum kind above = desc_kind(space_desc(pool, slot_block(slot)));
+	u64 vblk;
+
+	if (!is_node(above))
+		return 0;
+	vblk = slot_index(slot) * level_span(above - KIND_NODE);
+	/* a block that is mapped as part of its chunk */
+	if (kind == KIND_DATA && above == KIND_NODE + 1)
+		vblk += chunk_index(pool, block);
+	return vblk;
+}
+
+/*
+ * The map is a graph whose paths to the top end in records; each path is an
+ * owner. Depth is bounded by the levels. A path that ends in a node without
+ * owners is one that is being taken apart: not an owner.
+ */
+int daxcow_owners(struct daxcow_pool *pool, u64 block,
+		  int (*fn)(void *arg, const struct daxcow_owner *o), void *arg)
+{
+	struct up up[UP_DEPTH] = { { .block = block } };
+	int depth = 1, ret = 0;
+	bool any = false;
+
+	mutex_lock(&pool->lock);
+	if (block >= pool->nr_blocks ||
+	    desc_kind(space_desc(pool, block)) != KIND_DATA)
+		depth = 0;
+	while (depth && !ret) {
+		struct up *u = &up[depth - 1];
+		struct desc *d = space_desc(pool, u->block);
+
+		if (desc_kind(d) == KIND_RECORD) {
+			struct daxcow_owner o = { .vblk = u->vblk };
+			u64 slot = slot_of(u->block,
+					   offsetof(struct daxcow_record, id) / 8);
+
+			depth--;
+			if (!desc_owners(d))
+				continue;
+			o.volume = (u32)pm_load(slot_word(pool, slot));
+			any = true;
+			ret = fn(arg, &o);
+		} else if (u->next == desc_owners(d) || depth == UP_DEPTH) {
+			depth--;
+		} else {
+			u64 slot = desc_owner(d, u->next++);
+
+			up[depth++] = (struct up) {
+				.block = slot_block(slot),
+				.vblk = u->vblk + slot_vblk(pool, slot, u->block,
+							    desc_kind(d)),
+			};
+		}
+	}
+	mutex_unlock(&pool->lock);
+	return ret || any ? ret : -ENOENT;
+}
+
+static bool has_owner(const struct desc *d, u64 slot)
+{
+	u32 i;
+
+	for (i = 0; i < desc_owners(d); i++)
+		if (desc_owner(d, i) == slot)
+			return true;
+	return false;
+}
+
+/* Same purpose, same owners. */
+static bool desc_same(const struct desc *a, const struct desc *b)
+{
+	u32 i;
+
+	if (desc_kind(a) != desc_kind(b) || desc_owners(a) != desc_owners(b) ||
+	    desc_pending(a) != desc_pending(b))
+		return false;
+	for (i = 0; i < desc_owners(a); i++)
+		if (!has_owner(b, desc_owner(a, i)))
+			return false;
+	return true;
+}
+
+static int compare(struct daxcow_pool *pool, struct daxcow_pool *again,
+		   struct daxcow_report *report)
+{
+	u64 block;
+
+	for (block = 0; block < pool->nr_blocks; block++) {
+		if (desc_same(space_desc(pool, block),
+			      space_desc(again, block)))
+			continue;
+		*report = (struct daxcow_report) {
+			.bad = DAXCOW_BAD_OWNERS,
+			.level = -1,
+			.block = block,
+			.volume = ~0U,
+			.value = desc_owners(space_desc(pool, block)),
+		};
+		return -EUCLEAN;
+	}
+	if (pool->nr_free == again->nr_free &&
+	    pool->nr_data == again->nr_data &&
+	    pool->nr_meta == again->nr_meta &&
+	    pool->nr_volumes == again->nr_volumes)
+		return 0;
+	*report = (struct daxcow_report) {
+		.bad = DAXCOW_BAD_SPACE,
+		.level = -1,
+		.volume = ~0U,
+		.value = pool->nr_free,
+	};
+	return -EUCLEAN;
+}
+
+int daxcow_verify(struct daxcow_pool *pool, struct daxcow_report *report)
+{
+	struct daxcow_report none;
+	struct daxcow_pool *again;
+	int ret;
+
+	if (!report)
+		report = &none;
+	mutex_lock(&pool->lock);
+	if (pool->incoming.nr || pool->ready.nr)
+		ret = -EBUSY;
+	else
+		ret = daxcow_load(&again, pool->base, pool->dev_blocks,
+				  DAXCOW_LOAD_RO, NULL, report);
+	if (!ret) {
+		ret = compare(pool, again, report);
+		daxcow_unload(again);
+	}
+	mutex_unlock(&pool->lock);
+	return ret;
+}

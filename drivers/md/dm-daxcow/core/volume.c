@@ -1,0 +1,540 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Volumes: create, snapshot, delete, roll back, resize, open.
+ *
+ * A volume is a record block. Its fixed part is written once; what changes
+ * while the volume is written to is its root entry. All else is a new record
+ * that replaces the old one in the directory, by one store. A snapshot is a
+ * new record with the origin's root node: the node gains an owner, and that
+ * makes all that is below it shared.
+ */
+#include "internal.h"
+
+static u64 root_slot(u64 record)
+{
+	return slot_of(record, DAXCOW_SLOT_ROOT);
+}
+
+static struct daxcow_volume *find_open(struct daxcow_pool *pool, u32 id)
+{
+	struct daxcow_volume *vol;
+
+	for (vol = pool->volumes; vol; vol = vol->next)
+		if (vol->id == id)
+			return vol;
+	return NULL;
+}
+
+static void record_init(struct daxcow_record *r,
+			const struct daxcow_volume_desc *d, u32 origin,
+			u64 size)
+{
+	memset(r, 0, sizeof(*r));
+	r->magic = cpu_to_le64(DAXCOW_RECORD_MAGIC);
+	r->id = cpu_to_le32(d->id);
+	r->origin = cpu_to_le32(origin);
+	r->size = cpu_to_le64(size);
+	r->created = cpu_to_le64(d->created);
+	if (d->uuid)
+		memcpy(r->uuid, d->uuid, DAXCOW_UUID_SIZE);
+	if (d->name)
+		memcpy(r->name, d->name, strlen(d->name));
+}
+
+/*
+ * Write a record block whose root entry names @root, which gains an owner.
+ * Not fenced. Returns 0, -ENOSPC, -ENOMEM.
+ */
+static int record_new(struct daxcow_pool *pool, struct daxcow_record *r,
+		      struct entry root, u64 *block)
+{
+	int ret;
+
+	ret = space_alloc(pool, KIND_RECORD, block);
+	if (ret)
+		return ret;
+	r->root = 0;
+	if (root.type != DAXCOW_ENTRY_NONE) {
+		ret = desc_owner_add(space_desc(pool, root.block),
+				     root_slot(*block));
+		if (ret)
+			goto out_free;
+		r->root = cpu_to_le64(entry_encode(&pool->crc,
+						   root_slot(*block), root));
+	}
+	r->crc = cpu_to_le32(crc32c(~0U, r, DAXCOW_RECORD_FIXED));
+	ret = pm_copy(pool_addr(pool, *block), r, sizeof(*r));
+	if (!ret)
+		return 0;
+	desc_owner_del(space_desc(pool, root.block), root_slot(*block));
+out_free:
+	space_free(pool, *block);
+	return ret;
+}
+
+static int record_root(struct daxcow_pool *pool, u64 record, struct entry *e)
+{
+	return tree_load(pool, root_slot(record), ROOT_LEVEL, e);
+}
+
+/*
+ * Take back a record that was never published, with whatever tree it got, at
+ * once: blocks that DMA is writing to must be the origin's alone again when
+ * the lock is dropped. The caller has reserved room.
+ */
+static void record_undo(struct daxcow_pool *pool, u64 record)
+{
+	struct entry e = entry_decode(pm_load(slot_word(pool,
+							root_slot(record))));
+
+	if (e.type != DAXCOW_ENTRY_NONE)
+		reclaim_put_now(pool, root_slot(record), e);
+	space_free(pool, record);
+	reclaim_flush(pool);
+}
+
+static bool desc_valid(const struct daxcow_volume_desc *d)
+{
+	return d->id <= DAXCOW_MAX_ID && d->size <= DAXCOW_MAX_VOLUME_BLOCKS &&
+	       (!d->name || strlen(d->name) < DAXCOW_NAME_SIZE);
+}
+
+/* 0 when @id is free. */
+static int id_free(struct daxcow_pool *pool, u32 id)
+{
+	u64 slot, record;
+	int ret = dir_find(pool, id, &slot, &record);
+
+	return ret == -ENOENT ? 0 : ret ? ret : -EEXIST;
+}
+
+int daxcow_create(struct daxcow_pool *pool, const struct daxcow_volume_desc *d)
+{
+	struct dir_change c = { .id = d->id };
+	struct daxcow_record *r;
+	int ret;
+
+	if (!desc_valid(d))
+		return -EINVAL;
+	if (pool->read_only)
+		return -EROFS;
+	r = kvzalloc(sizeof(*r), GFP_KERNEL);
+	if (!r)
+		return -ENOMEM;
+	record_init(r, d, DAXCOW_NO_ORIGIN, d->size);
+	mutex_lock(&pool->lock);
+	ret = id_free(pool, d->id);
+	if (!ret)
+		ret = record_new(pool, r, (struct entry) { .type = 0 },
+				 &c.record);
+	if (!ret) {
+		ret = dir_publish(pool, &c, 1);
+		if (ret)
+			space_free(pool, c.record);
+		else
+			pool->nr_volumes++;
+	}
+	mutex_unlock(&pool->lock);
+	kvfree(r);
+	return ret;
+}
+
+/* One snapshot's record and the copies that it starts with. */
+static int snapshot_one(struct daxcow_pool *pool, struct daxcow_record *r,
+			const struct daxcow_volume_desc *d, u64 *record)
+{
+	struct tree t = { .unseen = true };
+	struct entry root;
+	u64 slot, origin;
+	size_t i;
+	int ret;
+
+	ret = dir_find(pool, d->origin, &slot, &origin);
+	if (!ret)
+		ret = id_free(pool, d->id);
+	if (!ret)
+		ret = record_read(pool, origin, d->origin, r);
+	if (!ret)
+		ret = record_root(pool, origin, &root);
+	if (!ret)
+		ret = reclaim_reserve(pool, d->nr_pinned * 2 + 2);
+	if (ret)
+		return ret;
+	t.size = le64_to_cpu(r->size);
+	record_init(r, d, d->origin, t.size);
+	ret = record_new(pool, r, root, record);
+	if (ret)
+		return ret;
+	t.root_slot = root_slot(*record);
+	for (i = 0; i < d->nr_pinned && !ret; i++)
+		ret = cow_copy(pool, &t, d->pinned[i]);
+	if (ret)
+		record_undo(pool, *record);
+	return ret;
+}
+
+static int snapshot_locked(struct daxcow_pool *pool, struct daxcow_record *r,
+			   const struct daxcow_volume_desc *d, unsigned int nr,
+			   struct dir_change *c)
+{
+	unsigned int i, j;
+	int ret = 0;
+
+	for (i = 0; i < nr; i++) {
+		for (j = 0; j < i; j++)
+			if (d[i].id == d[j].id)
+				ret = -EEXIST;
+		c[i].id = d[i].id;
+		if (!ret)
+			ret = snapshot_one(pool, r, &d[i], &c[i].record);
+		if (ret)
+			break;
+	}
+	if (!ret)
+		ret = dir_publish(pool, c, nr);
+	if (ret) {
+		while (i-- > 0)
+			record_undo(pool, c[i].record);
+		return ret;
+	}
+	pool->nr_volumes += nr;
+	return 0;
+}
+
+int daxcow_snapshot(struct daxcow_pool *pool,
+		    const struct daxcow_volume_desc *d, unsigned int nr)
+{
+	struct dir_change *c;
+	struct daxcow_record *r;
+	unsigned int i;
+	int ret = -ENOMEM;
+
+	for (i = 0; i < nr; i++)
+		if (!desc_valid(&d[i]))
+			return -EINVAL;
+	if (!nr || nr > DAXCOW_SNAPSHOT_MAX)
+		return -EINVAL;
+	if (pool->read_only)
+		return -EROFS;
+	r = kvzalloc(sizeof(*r), GFP_KERNEL);
+	c = kvcalloc(nr, sizeof(*c), GFP_KERNEL);
+	if (r && c) {
+		mutex_lock(&pool->lock);
+		ret = snapshot_locked(pool, r, d, nr, c);
+		mutex_unlock(&pool->lock);
+	}
+	kvfree(c);
+	kvfree(r);
+	return ret;
+}
+
+static void put_record(struct daxcow_pool *pool, u64 record)
+{
+	/* it has no owner left: what is put is the reader who may look at it */
+	reclaim_put(pool, 0, (struct entry) {
+		.type = DAXCOW_ENTRY_RECORD,
+		.block = record,
+	});
+}
+
+static int delete_locked(struct daxcow_pool *pool, u32 id)
+{
+	struct dir_change c = { .id = id };
+	u64 slot, record;
+	struct entry root;
+	int ret;
+
+	ret = dir_find(pool, id, &slot, &record);
+	if (ret)
+		return ret;
+	if (find_open(pool, id))
+		return -EBUSY;
+	ret = record_root(pool, record, &root);
+	if (!ret)
+		ret = reclaim_reserve(pool, 2);
+	if (!ret && !reclaim_can_put(pool, root))
+		ret = -EBUSY;
+	if (!ret)
+		ret = dir_publish(pool, &c, 1);
+	if (ret)
+		return ret;
+	reclaim_put(pool, root_slot(record), root);
+	put_record(pool, record);
+	pool->nr_volumes--;
+	return 0;
+}
+
+int daxcow_delete(struct daxcow_pool *pool, u32 id)
+{
+	int ret;
+
+	if (pool->read_only)
+		return -EROFS;
+	mutex_lock(&pool->lock);
+	ret = delete_locked(pool, id);
+	mutex_unlock(&pool->lock);
+	return ret;
+}
+
+/* The id gets the same record with another root; the old root is put. */
+static int rollback_locked(struct daxcow_pool *pool, struct daxcow_record *r,
+			   u32 id, u32 from)
+{
+	struct dir_change c = { .id = id };
+	struct entry root, old;
+	u64 slot, record, src;
+	int ret;
+
+	ret = dir_find(pool, from, &slot, &src);
+	if (!ret)
+		ret = dir_find(pool, id, &slot, &record);
+	if (ret)
+		return ret;
+	if (find_open(pool, id) || id == from)
+		return -EBUSY;
+	ret = record_root(pool, src, &root);
+	if (!ret)
+		ret = record_root(pool, record, &old);
+	if (!ret)
+		ret = record_read(pool, record, id, r);
+	if (!ret)
+		ret = reclaim_reserve(pool, 3);
+	if (!ret && !reclaim_can_put(pool, old))
+		ret = -EBUSY;
+	if (!ret)
+		ret = record_new(pool, r, root, &c.record);
+	if (ret)
+		return ret;
+	ret = dir_publish(pool, &c, 1);
+	if (ret) {
+		record_undo(pool, c.record);
+		return ret;
+	}
+	reclaim_put(pool, root_slot(record), old);
+	put_record(pool, record);
+	return 0;
+}
+
+int daxcow_rollback(struct daxcow_pool *pool, u32 id, u32 from)
+{
+	struct daxcow_record *r;
+	int ret;
+
+	if (pool->read_only)
+		return -EROFS;
+	r = kvzalloc(sizeof(*r), GFP_KERNEL);
+	if (!r)
+		return -ENOMEM;
+	mutex_lock(&pool->lock);
+	ret = rollback_locked(pool, r, id, from);
+	mutex_unlock(&pool->lock);
+	kvfree(r);
+	return ret;
+}
+
+/*
+ * The same tree under a new record. For a moment before the publish the root
+ * node has two owners; nobody writes, the lock is held. After it the owner
+ * has moved: nobody has left the node, so it stays exclusive.
+ *
+ * To shrink, the new record's tree is cut before it is published, which copies
+ * the nodes at the cut; the old tree is then put as in a rollback.
+ */
+static int resize_locked(struct daxcow_pool *pool, struct daxcow_record *r,
+			 u32 id, u64 size)
+{
+	struct daxcow_volume *vol = find_open(pool, id);
+	struct tree t = { .unseen = true };
+	struct dir_change c = { .id = id };
+	u64 slot, record, old;
+	struct entry root;
+	bool cut;
+	int ret;
+
+	ret = dir_find(pool, id, &slot, &record);
+	if (!ret)
+		ret = record_read(pool, record, id, r);
+	if (!ret)
+		ret = record_root(pool, record, &root);
+	if (!ret)
+		ret = reclaim_reserve(pool, 3);
+	if (ret)
+		return ret;
+	old = le64_to_cpu(r->size);
+	cut = size && (!old || size < old) && root.type != DAXCOW_ENTRY_NONE;
+	if ((vol && cut) || !reclaim_can_put(pool, root))
+		return -EBUSY;
+	r->size = cpu_to_le64(size);
+	ret = record_new(pool, r, root, &c.record);
+	if (ret)
+		return ret;
+	t.root_slot = root_slot(c.record);
+	if (cut)
+		ret = cow_discard(pool, &t, size,
+				  DAXCOW_MAX_VOLUME_BLOCKS - size);
+	if (!ret)
+		ret = reclaim_reserve(pool, 3);
+	if (!ret)
+		ret = dir_publish(pool, &c, 1);
+	if (ret) {
+		record_undo(pool, c.record);
+		return ret;
+	}
+	if (cut)
+		reclaim_put(pool, root_slot(record), root);
+	else if (root.type != DAXCOW_ENTRY_NONE)
+		desc_owner_del(space_desc(pool, root.block), root_slot(record));
+	put_record(pool, record);
+	if (vol) {
+		WRITE_ONCE(vol->root_slot, root_slot(c.record));
+		vol->size = size;
+	}
+	return 0;
+}
+
+int daxcow_resize(struct daxcow_pool *pool, u32 id, u64 size)
+{
+	struct daxcow_record *r;
+	int ret;
+
+	if (size > DAXCOW_MAX_VOLUME_BLOCKS)
+		return -EINVAL;
+	if (pool->read_only)
+		return -EROFS;
+	r = kvzalloc(sizeof(*r), GFP_KERNEL);
+	if (!r)
+		return -ENOMEM;
+	mutex_lock(&pool->lock);
+	ret = resize_locked(pool, r, id, size);
+	mutex_unlock(&pool->lock);
+	kvfree(r);
+	return ret;
+}
+
+static void info_fill(struct daxcow_pool *pool, const struct daxcow_record *r,
+		      u64 record, struct daxcow_volume_info *info)
+{
+	struct daxcow_volume *vol;
+	struct entry root;
+
+	memset(info, 0, sizeof(*info));
+	info->id = le32_to_cpu(r->id);
+	info->origin = le32_to_cpu(r->origin);
+	info->size = le64_to_cpu(r->size);
+	info->created = le64_to_cpu(r->created);
+	memcpy(info->uuid, r->uuid, DAXCOW_UUID_SIZE);
+	memcpy(info->name, r->name, DAXCOW_NAME_SIZE);
+	vol = find_open(pool, info->id);
+	info->open = vol ? vol->openers : 0;
+	info->level = -1;
+	if (!record_root(pool, record, &root) &&
+	    root.type != DAXCOW_ENTRY_NONE)
+		info->level = root.level;
+}
+
+int daxcow_next_volume(struct daxcow_pool *pool, u32 id,
+		       struct daxcow_volume_info *info)
+{
+	struct daxcow_record *r;
+	u64 record;
+	int ret;
+
+	r = kvzalloc(sizeof(*r), GFP_KERNEL);
+	if (!r)
+		return -ENOMEM;
+	mutex_lock(&pool->lock);
+	ret = dir_next(pool, &id, &record);
+	if (!ret)
+		ret = record_read(pool, record, id, r);
+	if (!ret)
+		info_fill(pool, r, record, info);
+	mutex_unlock(&pool->lock);
+	kvfree(r);
+	return ret;
+}
+
+static int open_locked(struct daxcow_pool *pool, u32 id,
+		       struct daxcow_record *r, struct daxcow_volume *vol)
+{
+	struct entry root;
+	u64 slot, record;
+	int ret;
+
+	ret = dir_find(pool, id, &slot, &record);
+	if (!ret)
+		ret = record_read(pool, record, id, r);
+	if (!ret)
+		ret = record_root(pool, record, &root);
+	if (!ret)
+		ret = tree_mapped(pool, root, &vol->mapped);
+	if (ret)
+		return ret;
+	vol->pool = pool;
+	vol->id = id;
+	vol->root_slot = root_slot(record);
+	vol->size = le64_to_cpu(r->size);
+	vol->openers = 1;
+	vol->next = pool->volumes;
+	pool->volumes = vol;
+	return 0;
+}
+
+int daxcow_open(struct daxcow_pool *pool, u32 id, struct daxcow_volume **volp)
+{
+	struct daxcow_volume *vol, *new;
+	struct daxcow_record *r;
+	int ret = 0;
+
+	new = kvzalloc(sizeof(*new), GFP_KERNEL);
+	r = kvzalloc(sizeof(*r), GFP_KERNEL);
+	if (!new || !r) {
+		kvfree(new);
+		kvfree(r);
+		return -ENOMEM;
+	}
+	mutex_lock(&pool->lock);
+	vol = find_open(pool, id);
+	if (vol) {
+		vol->openers++;
+	} else {
+		ret = open_locked(pool, id, r, new);
+		if (!ret) {
+			vol = new;
+			new = NULL;
+		}
+	}
+	mutex_unlock(&pool->lock);
+	kvfree(new);
+	kvfree(r);
+	if (!ret)
+		*volp = vol;
+	return ret;
+}
+
+void daxcow_close(struct daxcow_volume *vol)
+{
+	struct daxcow_pool *pool = vol->pool;
+	struct daxcow_volume **p;
+	bool last;
+
+	mutex_lock(&pool->lock);
+	last = !--vol->openers;
+	if (last) {
+		for (p = &pool->volumes; *p != vol; p = &(*p)->next)
+			;
+		*p = vol->next;
+	}
+	mutex_unlock(&pool->lock);
+	if (last)
+		kvfree(vol);
+}
+
+u32 daxcow_volume_id(const struct daxcow_volume *vol)
+{
+	return vol->id;
+}
+
+u64 daxcow_volume_size(const struct daxcow_volume *vol)
+{
+	return READ_ONCE(vol->size);
+}

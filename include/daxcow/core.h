@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The daxcow engine: volumes that share the blocks of a pool.
+ *
+ * Units: a block is 4 KiB; "vblk" is a block of a volume, "block" one of the
+ * pool. Errors are negative errnos; the same for many causes:
+ *
+ *   -ENOMEM  no memory; nothing has changed
+ *   -ENOSPC  no free block; nothing has changed
+ *   -EROFS   the pool was loaded read-only
+ *   -EIO     a memory error while copying; nothing has changed
+ *   -EUCLEAN a table turned out damaged while in use; nothing has changed
+ *
+ * Locks. The engine has one, the pool's mutex, taken inside of each function
+ * that changes something and never held while the host is called, but for
+ * host->busy and host->wake, which must not call back. Whoever calls may hold
+ * file system locks (direct_access runs under them), so on Linux all
+ * functions that may run from there must be called with
+ * memalloc_noio_save().
+ *
+ * Readers take no lock. daxcow_lookup() and the memory that it names are
+ * valid inside of a *read section*, which the host defines (dax_read_lock,
+ * SRCU, nothing in a single-threaded program). daxcow_reclaim_prepare() and
+ * daxcow_reclaim_run() with a grace period between them free what nobody can
+ * see any more.
+ *
+ * Invariants (tests and daxcow_verify() check them):
+ *  I1  A block with more than one owner is written by nobody.
+ *  I2  A block is reused, or written in place by its last owner, only when no
+ *      former owner can still see it: each owner that leaves is counted as
+ *      pending until a grace period has passed and host->busy() is false.
+ *  I3  Every durable change is published by one 8-byte store, after all that
+ *      it points to is durable.
+ *  I4  The reverse map is exactly the transpose of the tables.
+ *  I5  A block given to a volume never shows another volume's old bytes.
+ */
+#ifndef DAXCOW_CORE_H
+#define DAXCOW_CORE_H
+
+#include <daxcow/format.h>
+#include <daxcow/check.h>
+
+struct daxcow_pool;
+struct daxcow_volume;
+
+/**
+ * struct daxcow_host - what the engine asks of its surroundings
+ * @busy:	somebody outside holds a reference to one of @nr blocks from
+ *		@block on, such as DMA; may be NULL
+ * @wake:	reclaim has become worth running; may be NULL
+ * @ctx:	passed to both
+ */
+struct daxcow_host {
+	bool (*busy)(void *ctx, u64 block, u64 nr);
+	void (*wake)(void *ctx);
+	void *ctx;
+};
+
+/**
+ * struct daxcow_params - how to make a pool
+ * @uuid:	of the pool
+ * @label:	may be NULL
+ * @created:	seconds since 1970
+ * @chunk_offset: first chunk-aligned block, see struct daxcow_super
+ */
+struct daxcow_params {
+	const u8 *uuid;
+	const char *label;
+	u64 created;
+	u64 chunk_offset;
+};
+
+/* Smallest pool: superblock, zero chunk, backup and a little to work with. */
+#define DAXCOW_MIN_BLOCKS	(8ULL * DAXCOW_CHUNK_BLOCKS)
+
+/**
+ * daxcow_format() - write an empty pool
+ * @base: the memory, @nr_blocks blocks
+ *
+ * What was there is not looked at. The superblock is written last, so that an
+ * interrupted format leaves no pool. Returns 0, -EINVAL for a bad size or
+ * offset (below DAXCOW_MIN_BLOCKS), -ENOMEM.
+ */
+int daxcow_format(void *base, u64 nr_blocks, const struct daxcow_params *p);
+
+/* Flags of daxcow_load(). */
+#define DAXCOW_LOAD_RO	0x1	/* nothing may be changed */
+
+/**
+ * daxcow_load() - validate a pool and build what is kept in memory
+ * @poolp:	set on success
+ * @base:	the memory; @nr_blocks may exceed the pool's size
+ * @flags:	DAXCOW_LOAD_*
+ * @host:	copied; may be NULL
+ * @report:	set when the pool is refused; may be NULL
+ *
+ * Only reads the pool. Every entry that can be reached is checked. Returns 0,
+ * -EMEDIUMTYPE (not a pool), -EPROTONOSUPPORT (foreign version or feature),
+ * -EUCLEAN (damaged), -ENOMEM. Time and memory grow with the mapped size.
+ */
+int daxcow_load(struct daxcow_pool **poolp, void *base, u64 nr_blocks,
+		unsigned int flags, const struct daxcow_host *host,
+		struct daxcow_report *report);
+
+/* No volume may be open and nobody in a read section. */
+void daxcow_unload(struct daxcow_pool *pool);
+
+/**
+ * struct daxcow_pool_info - figures of a pool, in blocks
+ * @nr_blocks:	size
+ * @nr_free:	free now, those that wait for readers not included
+ * @nr_pending:	owners that left and wait for a grace period
+ * @nr_meta:	superblocks, nodes and records
+ * @nr_data:	data blocks, however many owners each has
+ * @nr_chunks_free: whole free chunks
+ * @reserve:	free blocks that data may not take
+ * @nr_volumes:	volumes
+ * @copies:	blocks copied to break sharing, since load
+ * @provisions:	blocks given to unmapped places, since load
+ */
+struct daxcow_pool_info {
+	u64 nr_blocks, nr_free, nr_pending, nr_meta, nr_data;
+	u64 nr_chunks_free, reserve, nr_volumes, copies, provisions;
+	u64 trans, zero_block, chunk_offset, created;
+	u64 dram_bytes;
+	u8 uuid[DAXCOW_UUID_SIZE];
+	char label[DAXCOW_NAME_SIZE];
+	bool read_only;
+};
+void daxcow_pool_info(struct daxcow_pool *pool, struct daxcow_pool_info *info);
+
+/* Use more of the device: @nr_blocks blocks. -EINVAL to shrink. */
+int daxcow_grow(struct daxcow_pool *pool, u64 nr_blocks);
+
+/* Swap user space's transaction id. -ESTALE when it is not @old. */
+int daxcow_set_trans(struct daxcow_pool *pool, u64 old, u64 new);
+
+/* ---- volumes by id; all or nothing, also across a crash ---- */
+
+/**
+ * struct daxcow_volume_desc - a volume to make
+ * @id:		0 .. DAXCOW_MAX_ID
+ * @origin:	volume to take a snapshot of; not used by daxcow_create()
+ * @size:	in blocks, 0 to leave it to the table. Snapshots have their
+ *		origin's.
+ * @created:	seconds since 1970
+ * @uuid:	unique
+ * @name:	may be NULL
+ * @pinned:	blocks of the origin that are being written behind the
+ *		tables (DMA): the snapshot gets copies of them at once and the
+ *		origin keeps the blocks. Sorted, without duplicates.
+ * @nr_pinned:	their number
+ */
+struct daxcow_volume_desc {
+	u32 id, origin;
+	u64 size, created;
+	const u8 *uuid;
+	const char *name;
+	const u64 *pinned;
+	size_t nr_pinned;
+};
+
+/* -EEXIST when the id is taken, -EINVAL for a bad id, size or name. */
+int daxcow_create(struct daxcow_pool *pool, const struct daxcow_volume_desc *d);
+
+/* Volumes in one atomic snapshot. */
+#define DAXCOW_SNAPSHOT_MAX	64
+
+/**
+ * daxcow_snapshot() - writable snapshots of one or more volumes
+ *
+ * All of them or none: one store publishes all. The caller has made sure that
+ * no write to the origins is under way or granted (I1). Cost does not depend
+ * on the origins' sizes. Returns 0, -ENOENT (no such origin), -EEXIST,
+ * -EINVAL, -ENOSPC, ...
+ */
+int daxcow_snapshot(struct daxcow_pool *pool,
+		    const struct daxcow_volume_desc *d, unsigned int nr);
+
+/* -ENOENT, -EBUSY when it is open. Space comes back through reclaim. */
+int daxcow_delete(struct daxcow_pool *pool, u32 id);
+
+/* Give @id the content that @from has now. -EBUSY when @id is open. */
+int daxcow_rollback(struct daxcow_pool *pool, u32 id, u32 from);
+
+/**
+ * daxcow_resize() - change a volume's recorded size
+ *
+ * Shrinking unmaps what is beyond. The volume may be open when it grows, else
+ * -EBUSY.
+ */
+int daxcow_resize(struct daxcow_pool *pool, u32 id, u64 size);
+
+/**
+ * struct daxcow_volume_info - figures of a volume, in blocks
+ * @open:	number of openers
+ * @level:	of its root node, -1 when nothing is mapped
+ */
+struct daxcow_volume_info {
+	u32 id, origin;
+	u64 size, created;
+	u8 uuid[DAXCOW_UUID_SIZE];
+	char name[DAXCOW_NAME_SIZE];
+	u32 open;
+	int level;
+};
+
+/* The volume with the smallest id >= @id. -ENOENT when there is none. */
+int daxcow_next_volume(struct daxcow_pool *pool, u32 id,
+		       struct daxcow_volume_info *info);
+
+/**
+ * struct daxcow_usage - what a volume maps, in blocks
+ * @mapped:	all
+ * @exclusive:	those that no other volume sees: freed when it is deleted
+ * @huge:	those mapped by whole chunks
+ * @nodes:	exclusive nodes
+ * @highest:	highest mapped vblk, ~0 when nothing is mapped
+ */
+struct daxcow_usage {
+	u64 mapped, exclusive, huge, nodes, highest;
+};
+
+/* Walks the volume's tables: slow for large ones; gives way to others. */
+int daxcow_usage(struct daxcow_pool *pool, u32 id, struct daxcow_usage *u);
+
+/* ---- an open volume ---- */
+
+/* Opening again gives the same volume. -ENOENT, -ENOMEM. */
+int daxcow_open(struct daxcow_pool *pool, u32 id, struct daxcow_volume **volp);
+void daxcow_close(struct daxcow_volume *vol);
+
+u32 daxcow_volume_id(const struct daxcow_volume *vol);
+u64 daxcow_volume_size(const struct daxcow_volume *vol);
+/* Blocks mapped and the highest mapped vblk (~0: none), as dm-thin shows. */
+void daxcow_volume_mapped(struct daxcow_volume *vol, u64 *mapped, u64 *highest);
+
+#define DAXCOW_HOLE	(~0ULL)
+
+/**
+ * daxcow_lookup() - where a range lies, for reading
+ * @block:	first block of the pool, or DAXCOW_HOLE: reads as zero
+ *
+ * Context: read section; takes no lock.
+ * Return: how many blocks from @vblk on lie contiguously (or are unmapped),
+ * at least 1 and at most @nr; -EUCLEAN.
+ */
+long daxcow_lookup(struct daxcow_volume *vol, u64 vblk, u64 nr, u64 *block);
+
+/**
+ * daxcow_provision() - make a range this volume's own, for writing
+ * @block:	first block of the pool
+ *
+ * Breaks sharing and allocates. When it returns n, blocks [@vblk, @vblk + n)
+ * lie contiguously at *@block, nobody else owns them, and the tables say so
+ * durably. No block outside of that range has moved. A whole chunk is
+ * copied or allocated at once when the range covers it, there is a free one,
+ * and the pool's policy allows it.
+ *
+ * Context: read section; takes the pool's lock.
+ * Return: 1 .. @nr, or -ENOSPC, -EROFS, -ENOMEM, -EIO, -EUCLEAN.
+ */
+long daxcow_provision(struct daxcow_volume *vol, u64 vblk, u64 nr, u64 *block);
+
+/* Writes a whole new block; returns 0 or an errno that is handed on. */
+typedef int (*daxcow_fill_fn)(void *arg, void *dst);
+
+/**
+ * daxcow_overwrite() - write a block, or a part of one
+ * @whole:	@fill writes all of it
+ *
+ * @fill uses the functions of pmem.h on the block that it is given. A block
+ * that is this volume's own is written in place. Else, when all of it is
+ * written, a new one is filled, made durable and published, without a look at
+ * the old content; otherwise a copy is published first. The caller fences
+ * (daxcow_fence()) before it acknowledges.
+ *
+ * Context: read section; takes the pool's lock, also while @fill runs.
+ * Return: as daxcow_provision(), or what @fill returned.
+ */
+int daxcow_overwrite(struct daxcow_volume *vol, u64 vblk, bool whole,
+		     daxcow_fill_fn fill, void *arg);
+
+/* Unmap a range: it reads as zero. Durable on return. */
+int daxcow_discard(struct daxcow_volume *vol, u64 vblk, u64 nr);
+
+/*
+ * Zero one block: in place when it is this volume's own, else it is unmapped.
+ * Durable on return.
+ */
+int daxcow_zero(struct daxcow_volume *vol, u64 vblk);
+
+void *daxcow_block_addr(struct daxcow_pool *pool, u64 block);
+void daxcow_fence(struct daxcow_pool *pool);
+
+/* How a whole shared chunk is written (see daxcow_provision()). */
+enum daxcow_cow { DAXCOW_COW_AUTO, DAXCOW_COW_4K, DAXCOW_COW_2M };
+void daxcow_set_cow(struct daxcow_pool *pool, enum daxcow_cow cow);
+
+/* ---- reclaim: one caller at a time ---- */
+
+/**
+ * daxcow_reclaim_prepare() - close a batch of what waits for readers
+ * Return: whether there is any. The caller then waits for a grace period and
+ * calls daxcow_reclaim_run() until it returns false.
+ */
+bool daxcow_reclaim_prepare(struct daxcow_pool *pool);
+/* A bounded step, under the lock. Blocks that are busy wait for another batch. */
+bool daxcow_reclaim_run(struct daxcow_pool *pool);
+
+/* ---- owners ---- */
+
+/**
+ * struct daxcow_owner - one place where a block is mapped
+ */
+struct daxcow_owner {
+	u32 volume;
+	u64 vblk;
+};
+
+/**
+ * daxcow_owners() - all volumes and places that a data block belongs to
+ * @fn: called for each, under the pool's lock; non-zero stops the walk
+ * Return: 0, what @fn returned, -ENOENT for a block that has no owner.
+ */
+int daxcow_owners(struct daxcow_pool *pool, u64 block,
+		  int (*fn)(void *arg, const struct daxcow_owner *o),
+		  void *arg);
+
+/**
+ * daxcow_verify() - compare the tables with what is kept in memory (I4)
+ *
+ * Walks everything again into a second copy. Slow; for tests and check.
+ * Return: 0, -EUCLEAN with @report set, -ENOMEM, or -EBUSY while owners that
+ * left wait to be reclaimed.
+ */
+int daxcow_verify(struct daxcow_pool *pool, struct daxcow_report *report);
+
+#endif /* DAXCOW_CORE_H */

@@ -1,0 +1,506 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Random operations on the engine and on a naive model: an array of tags per
+ * volume, copied in full for each snapshot. After each batch all bytes that a
+ * volume shows, and the reverse map, are compared.
+ *
+ * usage: model [SEED [OPERATIONS [BLOCKS]]]
+ * A failure prints the seed; the same seed replays it.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "platform.h"
+#include <daxcow/core.h>
+#include <daxcow/pmem.h>
+
+#define NR_VOLUMES	12
+#define NR_PLACES	96
+#define WORDS		(DAXCOW_BLOCK_SIZE / 8)
+
+struct model {
+	bool exists, zero_size;
+	u64 size;
+	u64 tag[NR_PLACES];
+};
+
+static struct model model[NR_VOLUMES];
+static struct daxcow_volume *open_vol[NR_VOLUMES];
+static u64 place[NR_PLACES];	/* sorted vblks that are looked at */
+static struct daxcow_pool *pool;
+static void *base;
+static u64 nr_blocks, dev_blocks;
+static u64 seed, state, next_tag = 1;
+static unsigned long done[16];
+static u64 busy_block = ~0ULL;
+
+static u64 rnd(u64 n)
+{
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return state % n;
+}
+
+#define CHECK(cond, ...) do {						\
+	if (!(cond)) {							\
+		fprintf(stderr, "%s:%d: seed %" PRIu64 ": ",		\
+			__FILE__, __LINE__, seed);			\
+		fprintf(stderr, __VA_ARGS__);				\
+		fprintf(stderr, "\n");					\
+		abort();						\
+	}								\
+} while (0)
+
+static bool host_busy(void *ctx, u64 block, u64 nr)
+{
+	(void)ctx;
+	return busy_block >= block && busy_block < block + nr;
+}
+
+static const struct daxcow_host host = { .busy = host_busy };
+
+static int cmp(const void *a, const void *b)
+{
+	u64 x = *(const u64 *)a, y = *(const u64 *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Neighbours, chunks, and places far apart, so that all levels are used. */
+static void choose_places(void)
+{
+	const u64 chunk = DAXCOW_CHUNK_BLOCKS;
+	unsigned int i, n = 0;
+
+	for (i = 0; i < 16; i++)
+		place[n++] = i;
+	for (i = 0; i < 8; i++)
+		place[n++] = chunk * 3 + i * (chunk / 8);
+	while (n < NR_PLACES) {
+		u64 v = rnd(3) ? rnd(chunk * chunk) :
+				 rnd(DAXCOW_MAX_VOLUME_BLOCKS);
+
+		for (i = 0; i < n && place[i] != v; i++)
+			;
+		if (i == n)
+			place[n++] = v;
+	}
+	qsort(place, NR_PLACES, sizeof(place[0]), cmp);
+}
+
+static int fill(void *arg, void *dst)
+{
+	u64 buf[WORDS], i;
+
+	for (i = 0; i < WORDS; i++)
+		buf[i] = *(u64 *)arg;
+	return pm_copy(dst, buf, sizeof(buf));
+}
+
+static int fill_half(void *arg, void *dst)
+{
+	u64 buf[WORDS / 2], i;
+
+	for (i = 0; i < WORDS / 2; i++)
+		buf[i] = *(u64 *)arg;
+	return pm_copy(dst, buf, sizeof(buf));
+}
+
+static u64 read_tag(struct daxcow_volume *vol, u64 vblk)
+{
+	u64 block, first, i;
+	const u64 *p;
+
+	CHECK(daxcow_lookup(vol, vblk, 1, &block) == 1, "lookup");
+	if (block == DAXCOW_HOLE)
+		return 0;
+	p = daxcow_block_addr(pool, block);
+	first = p[0];
+	for (i = 1; i < WORDS; i++)
+		CHECK(p[i] == first, "vblk %" PRIu64 " is torn", vblk);
+	return first;
+}
+
+static void drain(void)
+{
+	int i;
+
+	for (i = 0; i < 4 && daxcow_reclaim_prepare(pool); i++)
+		while (daxcow_reclaim_run(pool))
+			;
+}
+
+static struct daxcow_volume *get(u32 id)
+{
+	if (!open_vol[id])
+		CHECK(!daxcow_open(pool, id, &open_vol[id]), "open %u", id);
+	return open_vol[id];
+}
+
+static void put(u32 id)
+{
+	if (open_vol[id])
+		daxcow_close(open_vol[id]);
+	open_vol[id] = NULL;
+}
+
+static int count_owner(void *arg, const struct daxcow_owner *o)
+{
+	u64 *want = arg;
+
+	want[2] += o->volume == want[0] && o->vblk == want[1];
+	want[3]++;
+	return 0;
+}
+
+/* After a write the volume is the block's only owner (I1). */
+static void check_own(u32 id, u64 vblk, u64 block)
+{
+	u64 want[4] = { id, vblk, 0, 0 };
+
+	CHECK(!daxcow_owners(pool, block, count_owner, want), "no owner");
+	CHECK(want[2] == 1 && want[3] == 1,
+	      "%" PRIu64 " owners of a written block", want[3]);
+}
+
+static void check_volume(u32 id)
+{
+	u64 mapped, highest, want_high = ~0ULL, seen = 0;
+	struct daxcow_usage u;
+	int i;
+
+	for (i = 0; i < NR_PLACES; i++) {
+		u64 got = read_tag(get(id), place[i]);
+
+		CHECK(got == model[id].tag[i],
+		      "volume %u vblk %" PRIu64 " is %" PRIu64 ", not %" PRIu64,
+		      id, place[i], got, model[id].tag[i]);
+		if (got) {
+			seen++;
+			want_high = place[i];
+		}
+	}
+	daxcow_volume_mapped(get(id), &mapped, &highest);
+	CHECK(!daxcow_usage(pool, id, &u), "usage");
+	CHECK(u.mapped == mapped && u.highest == highest && seen <= mapped,
+	      "mapped %" PRIu64 " usage %" PRIu64 " seen %" PRIu64
+	      " highest %" PRIx64 " usage %" PRIx64,
+	      mapped, u.mapped, seen, highest, u.highest);
+	CHECK(want_high == ~0ULL || (highest != ~0ULL && highest >= want_high),
+	      "highest");
+	CHECK(u.exclusive <= u.mapped, "exclusive");
+}
+
+static void check_all(void)
+{
+	struct daxcow_report report;
+	int i, ret;
+
+	for (i = 0; i < NR_VOLUMES; i++)
+		if (model[i].exists)
+			check_volume(i);
+	busy_block = ~0ULL;
+	drain();
+	ret = daxcow_verify(pool, &report);
+	CHECK(!ret, "verify: %d, %s at block %llu", ret,
+	      daxcow_bad_text(report.bad), (unsigned long long)report.block);
+}
+
+static void reload(void)
+{
+	struct daxcow_report report;
+	int i, ret;
+
+	for (i = 0; i < NR_VOLUMES; i++)
+		put(i);
+	daxcow_unload(pool);
+	ret = daxcow_load(&pool, base, dev_blocks, 0, &host, &report);
+	CHECK(!ret, "load: %d, %s at block %llu index %u", ret,
+	      daxcow_bad_text(report.bad), (unsigned long long)report.block,
+	      report.index);
+}
+
+/* Whether an error is one that leaves everything as it was. */
+static bool refused(long ret)
+{
+	CHECK(ret >= 0 || ret == -ENOSPC || ret == -ENOMEM,
+	      "operation failed: %ld", ret);
+	return ret < 0;
+}
+
+static void set_range(struct model *m, u64 vblk, u64 nr, u64 tag)
+{
+	int i;
+
+	for (i = 0; i < NR_PLACES; i++)
+		if (place[i] >= vblk && place[i] - vblk < nr)
+			m->tag[i] = tag;
+}
+
+static void op_write(u32 id)
+{
+	int i = rnd(NR_PLACES);
+	u64 tag = next_tag++, block;
+	long ret;
+
+	ret = daxcow_provision(get(id), place[i], 1, &block);
+	if (refused(ret))
+		return;
+	check_own(id, place[i], block);
+	CHECK(read_tag(get(id), place[i]) == model[id].tag[i],
+	      "a copy differs from its source");
+	fill(&tag, daxcow_block_addr(pool, block));
+	daxcow_fence(pool);
+	model[id].tag[i] = tag;
+}
+
+/* As op_write(), but a long range: may take a whole chunk. */
+static void op_write_run(u32 id)
+{
+	u64 vblk = place[rnd(NR_PLACES)], tag = next_tag++, block, b;
+	u64 nr = rnd(3) ? DAXCOW_CHUNK_BLOCKS : 1 + rnd(DAXCOW_CHUNK_BLOCKS);
+	long n;
+
+	if (rnd(3))
+		vblk -= vblk % DAXCOW_CHUNK_BLOCKS;
+	if (vblk + nr > DAXCOW_MAX_VOLUME_BLOCKS)
+		return;
+	while (nr) {
+		n = daxcow_provision(get(id), vblk, nr, &block);
+		if (refused(n))
+			return;
+		CHECK(n >= 1 && (u64)n <= nr, "run of %ld", n);
+		for (b = 0; b < (u64)n; b++) {
+			check_own(id, vblk + b, block + b);
+			fill(&tag, daxcow_block_addr(pool, block + b));
+		}
+		set_range(&model[id], vblk, n, tag);
+		vblk += n;
+		nr -= n;
+	}
+}
+
+static void op_overwrite(u32 id)
+{
+	int i = rnd(NR_PLACES);
+	u64 tag = next_tag++;
+
+	if (refused(daxcow_overwrite(get(id), place[i], true, fill, &tag)))
+		return;
+	model[id].tag[i] = tag;
+	if (rnd(2))
+		return;
+	/* a part, with the tag that the rest has */
+	if (!refused(daxcow_overwrite(get(id), place[i], false, fill_half, &tag)))
+		CHECK(read_tag(get(id), place[i]) == tag, "partial overwrite");
+}
+
+static void op_discard(u32 id)
+{
+	u64 vblk = place[rnd(NR_PLACES)], nr;
+	int level = rnd(DAXCOW_MAX_LEVEL + 1);
+
+	nr = 1 + rnd(1ULL << (DAXCOW_NODE_SHIFT * level));
+	if (rnd(2)) {
+		vblk &= ~((1ULL << (DAXCOW_NODE_SHIFT * level)) - 1);
+		nr = 1ULL << (DAXCOW_NODE_SHIFT * level);
+	}
+	if (vblk + nr > DAXCOW_MAX_VOLUME_BLOCKS)
+		nr = DAXCOW_MAX_VOLUME_BLOCKS - vblk;
+	if (!refused(daxcow_discard(get(id), vblk, nr)))
+		set_range(&model[id], vblk, nr, 0);
+	else	/* done in part: see what is left */
+		for (int i = 0; i < NR_PLACES; i++) {
+			u64 got = read_tag(get(id), place[i]);
+
+			CHECK(got == model[id].tag[i] ||
+			      (!got && place[i] - vblk < nr), "discard");
+			model[id].tag[i] = got;
+		}
+}
+
+static void op_zero(u32 id)
+{
+	int i = rnd(NR_PLACES);
+
+	if (!refused(daxcow_zero(get(id), place[i])))
+		model[id].tag[i] = 0;
+}
+
+static void op_snapshot(u32 id)
+{
+	struct daxcow_volume_desc d[3] = { 0 };
+	unsigned int n = 0, want = 1 + rnd(3), i;
+	u64 pinned[NR_PLACES];
+
+	for (i = 0; i < NR_VOLUMES && n < want; i++) {
+		if (model[i].exists)
+			continue;
+		d[n].id = i;
+		d[n].origin = id;
+		d[n].name = "snapshot";
+		d[n].uuid = (const u8 *)"0123456789abcdef";
+		if (!rnd(3) && model[id].tag[7]) {
+			pinned[0] = place[7];
+			d[n].pinned = pinned;
+			d[n].nr_pinned = 1;
+		}
+		n++;
+		do {
+			id = rnd(NR_VOLUMES);
+		} while (!model[id].exists || (int)id == -1);
+		if (d[n - 1].id == id)
+			break;
+	}
+	if (!n || refused(daxcow_snapshot(pool, d, n)))
+		return;
+	for (i = 0; i < n; i++)
+		model[d[i].id] = model[d[i].origin];
+}
+
+static void op_delete(u32 id)
+{
+	if (open_vol[id])
+		CHECK(daxcow_delete(pool, id) == -EBUSY, "deleted while open");
+	put(id);
+	if (!refused(daxcow_delete(pool, id)))
+		memset(&model[id], 0, sizeof(model[id]));
+}
+
+static void op_create(void)
+{
+	struct daxcow_volume_desc d = { .name = "new" };
+	int ret;
+
+	d.id = rnd(NR_VOLUMES);
+	d.uuid = (const u8 *)"fedcba9876543210";
+	if (model[d.id].exists) {
+		ret = daxcow_create(pool, &d);
+		CHECK(ret == -EEXIST || ret == -ENOMEM, "created twice");
+		return;
+	}
+	if (rnd(2))
+		d.size = 1 + rnd(DAXCOW_MAX_VOLUME_BLOCKS);
+	if (!refused(daxcow_create(pool, &d)))
+		model[d.id] = (struct model) { .exists = true, .size = d.size };
+}
+
+static void op_rollback(u32 id)
+{
+	u32 from = rnd(NR_VOLUMES);
+	u64 size = model[id].size;
+
+	if (!model[from].exists || from == id)
+		return;
+	put(id);
+	if (refused(daxcow_rollback(pool, id, from)))
+		return;
+	model[id] = model[from];
+	model[id].size = size;
+}
+
+static void op_resize(u32 id)
+{
+	u64 size = 1 + rnd(DAXCOW_MAX_VOLUME_BLOCKS);
+	long ret;
+
+	put(id);
+	ret = daxcow_resize(pool, id, size);
+	if (refused(ret))
+		return;
+	/* growing does not look at what is beyond the old size */
+	if (!model[id].size || size < model[id].size)
+		set_range(&model[id], size, DAXCOW_MAX_VOLUME_BLOCKS - size, 0);
+	model[id].size = size;
+}
+
+static void op_grow(void)
+{
+	u64 more = nr_blocks + rnd(DAXCOW_CHUNK_BLOCKS * 2);
+
+	if (more <= dev_blocks && !refused(daxcow_grow(pool, more)))
+		nr_blocks = more;
+}
+
+static void one(void)
+{
+	u32 id = rnd(NR_VOLUMES);
+	int op = rnd(100);
+
+	if (model[id].exists)
+		get(id);
+	/* one operation in eight meets a lack of memory */
+	plat_fail_alloc(rnd(8) ? -1 : (long)rnd(6));
+	if (!model[id].exists || op < 4) {
+		op_create();
+	} else {
+		if (op < 30)
+			op_write(id);
+		else if (op < 40)
+			op_write_run(id);
+		else if (op < 55)
+			op_overwrite(id);
+		else if (op < 65)
+			op_discard(id);
+		else if (op < 70)
+			op_zero(id);
+		else if (op < 82)
+			op_snapshot(id);
+		else if (op < 88)
+			op_delete(id);
+		else if (op < 91)
+			op_rollback(id);
+		else if (op < 92)
+			op_resize(id);
+		else if (op < 93)
+			op_grow();
+		else if (op < 98)
+			drain();
+		else
+			busy_block = rnd(nr_blocks);
+	}
+	plat_fail_alloc(-1);
+	done[op * 16 / 100]++;
+}
+
+int main(int argc, char **argv)
+{
+	struct daxcow_params p = { .uuid = (const u8 *)"poolpoolpoolpool" };
+	unsigned long i, nr;
+
+	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
+	nr = argc > 2 ? strtoul(argv[2], NULL, 0) : 20000;
+	nr_blocks = argc > 3 ? strtoull(argv[3], NULL, 0) :
+			       DAXCOW_CHUNK_BLOCKS * 40 + 3;
+	state = seed * 0x9e3779b97f4a7c15ULL + 1;
+	for (i = 0; i < 10; i++)
+		rnd(2);
+	dev_blocks = nr_blocks + DAXCOW_CHUNK_BLOCKS * 12;
+	base = aligned_alloc(4096, dev_blocks << DAXCOW_BLOCK_SHIFT);
+	CHECK(base, "memory");
+	memset(base, 0xa5, dev_blocks << DAXCOW_BLOCK_SHIFT);
+	choose_places();
+	p.chunk_offset = rnd(DAXCOW_CHUNK_BLOCKS);
+	CHECK(!daxcow_format(base, nr_blocks, &p), "format");
+	CHECK(!daxcow_load(&pool, base, dev_blocks, 0, &host, NULL), "load");
+	for (i = 0; i < nr; i++) {
+		one();
+		if (!rnd(200))
+			check_all();
+		if (!rnd(400)) {
+			check_all();
+			reload();
+			check_all();
+		}
+	}
+	check_all();
+	for (i = 0; i < NR_VOLUMES; i++)
+		put(i);
+	daxcow_unload(pool);
+	free(base);
+	printf("%lu operations, seed %" PRIu64 ", nodes of %u: equal\n", nr,
+	       seed, DAXCOW_NODE_ENTRIES);
+	return 0;
+}
