@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The command daxcow: what all of its parts share.
+ */
+#ifndef DAXCOW_TOOL_H
+#define DAXCOW_TOOL_H
+
+#include "platform.h"
+
+struct json_object;
+
+#define __printf(fmt, arg)	__attribute__((__format__(printf, fmt, arg)))
+
+/* Exit codes; daxcow(8) and --help list them, scripts rely on them. */
+enum exit_code {
+	EXIT_DONE	= 0,
+	EXIT_FAILED	= 1,	/* none of the others */
+	EXIT_USAGE	= 2,	/* wrong command line */
+	EXIT_NOT_FOUND	= 3,	/* no such device, pool or volume */
+	EXIT_DAMAGED	= 4,	/* not a pool, or a damaged one */
+	EXIT_BUSY	= 5,	/* in use */
+	EXIT_EXISTS	= 6,	/* name, id or other content is there already */
+	EXIT_NO_KERNEL	= 7,	/* device-mapper or the module is missing */
+	EXIT_NO_SPACE	= 8,	/* the pool is full */
+};
+
+/**
+ * struct args - a parsed command line
+ *
+ * An option means the same in every command, so there is one set. Each
+ * command of the table in main.c lists those that it takes.
+ * @size:	of --size, in bytes, or 0
+ * @low_water:	of --low-water, in bytes, or NOT_GIVEN
+ * @id:		of --id, or NOT_GIVEN
+ * @offset:	of --chunk-offset, in blocks, or NOT_GIVEN
+ * @word:	operands: what is left without the options
+ */
+struct args {
+	bool activate, all, bytes, error_if_no_space, force, ignore_discard;
+	bool help, json, no_dax, quick, readonly, verbose, version;
+	const char *cow, *label;
+	u64 size, low_water, id, offset;
+	int words;
+	char **word;
+};
+
+#define NOT_GIVEN	UINT64_MAX
+
+/* Commands, by file. Each returns an exit code. */
+int cmd_format(const struct args *a);
+int cmd_check(const struct args *a);
+int cmd_start(const struct args *a);
+int cmd_stop(const struct args *a);
+int cmd_status(const struct args *a);
+int cmd_list(const struct args *a);
+int cmd_create(const struct args *a);
+int cmd_snapshot(const struct args *a);
+int cmd_clone(const struct args *a);
+int cmd_rollback(const struct args *a);
+int cmd_remove(const struct args *a);
+int cmd_resize(const struct args *a);
+int cmd_activate(const struct args *a);
+int cmd_deactivate(const struct args *a);
+
+/* error.c */
+
+/* Say on stderr what is wrong; returns @code, so that it can be handed on. */
+__printf(2, 3)
+int fail(enum exit_code code, const char *fmt, ...);
+/* The same for a failed call with an errno: its meaning is appended. */
+__printf(2, 3)
+int fail_errno(int err, const char *fmt, ...);
+enum exit_code exit_code_of(int err);
+/* A line that is replaced by the next; only when stderr is a terminal. */
+__printf(1, 2)
+void progress(const char *fmt, ...);
+void progress_end(void);
+
+/* size.c */
+
+#define SIZE_TEXT 24
+
+/* Bytes, or with K, M, G, T, P; rounded up to whole blocks. 0 or -EINVAL. */
+int size_parse(const char *text, u64 *bytes);
+/* A decimal number up to @max. 0 or -EINVAL. */
+int number_parse(const char *text, u64 max, u64 *number);
+/* "1.5G"; returns @text. */
+const char *size_format(char text[SIZE_TEXT], u64 bytes);
+
+/* output.c */
+
+enum column_kind {
+	COLUMN_TEXT,
+	COLUMN_NUMBER,
+	COLUMN_BYTES,
+	COLUMN_TIME,
+};
+
+/**
+ * struct column - how to show one member of a JSON object to people
+ * @key:	of the member; NULL ends an array of columns
+ * @title:	header of the column, or what stands before the value
+ */
+struct column {
+	const char *key;
+	const char *title;
+	enum column_kind kind;
+};
+
+/* All of these take over the objects that they are given. */
+int print_rows(const struct args *a, const char *key, struct json_object *rows,
+	       const struct column *columns);
+int print_record(const struct args *a, const char *key,
+		 struct json_object *record, const struct column *columns);
+void json_set_text(struct json_object *o, const char *key, const char *text);
+void json_set_number(struct json_object *o, const char *key, u64 number);
+void json_set_bool(struct json_object *o, const char *key, bool value);
+
+#endif /* DAXCOW_TOOL_H */

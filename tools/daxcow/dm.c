@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the tool asks of device-mapper.
+ *
+ * Names in /dev/mapper are made by udev where it runs, else by libdevmapper.
+ * A cookie waits for the first and does nothing in the second case.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <libdevmapper.h>
+#include "dm.h"
+
+__printf(5, 6)
+static void log_nothing(int level, const char *file, int line, int class,
+			const char *fmt, ...)
+{
+	(void)level, (void)file, (void)line, (void)class, (void)fmt;
+}
+
+/* Commands explain their failures themselves; the library's words are extra. */
+void dm_init(bool verbose)
+{
+	if (!verbose)
+		dm_log_with_errno_init(log_nothing);
+}
+
+static int run(struct dm_task *task)
+{
+	int err;
+
+	if (dm_task_run(task))
+		return 0;
+	err = dm_task_get_errno(task);
+	return err ? -err : -EIO;
+}
+
+static void copy(char *to, size_t size, const char *from)
+{
+	snprintf(to, size, "%s", from ? from : "");
+}
+
+static int query(int type, const char *name, struct dm_dev *dev)
+{
+	struct dm_task *task = dm_task_create(type);
+	char *target = NULL, *params = NULL;
+	u64 start, length = 0;
+	struct dm_info info;
+	int err = -ENOMEM;
+
+	if (!task)
+		return -ENOPKG;
+	if (!dm_task_set_name(task, name))
+		goto out;
+	err = run(task);
+	if (err)
+		goto out;
+	err = -ENXIO;
+	if (!dm_task_get_info(task, &info) || !info.exists)
+		goto out;
+	memset(dev, 0, sizeof(*dev));
+	dm_get_next_target(task, NULL, &start, &length, &target, &params);
+	copy(dev->name, sizeof(dev->name), dm_task_get_name(task));
+	copy(dev->uuid, sizeof(dev->uuid), dm_task_get_uuid(task));
+	copy(dev->target, sizeof(dev->target), target);
+	copy(dev->params, sizeof(dev->params), params);
+	dev->length = length;
+	dev->major = info.major;
+	dev->minor = info.minor;
+	dev->open_count = info.open_count;
+	dev->readonly = info.read_only;
+	dev->suspended = info.suspended;
+	err = 0;
+out:
+	dm_task_destroy(task);
+	return err;
+}
+
+int dm_table(const char *name, struct dm_dev *dev)
+{
+	return query(DM_DEVICE_TABLE, name, dev);
+}
+
+int dm_status(const char *name, struct dm_dev *dev)
+{
+	return query(DM_DEVICE_STATUS, name, dev);
+}
+
+int dm_each(const char *target, int (*fn)(const struct dm_dev *dev, void *arg),
+	    void *arg)
+{
+	struct dm_task *task = dm_task_create(DM_DEVICE_LIST);
+	struct dm_names *names;
+	struct dm_dev dev;
+	int err;
+
+	if (!task)
+		return -ENOPKG;
+	err = run(task);
+	names = err ? NULL : dm_task_get_names(task);
+	while (!err && names && names->dev) {
+		/* one that is gone by now is none of ours */
+		if (!dm_table(names->name, &dev) && !strcmp(dev.target, target))
+			err = fn(&dev, arg);
+		if (!names->next)
+			break;
+		names = (void *)((char *)names + names->next);
+	}
+	dm_task_destroy(task);
+	return err;
+}
+
+bool dm_target_known(const char *target)
+{
+	struct dm_task *task = dm_task_create(DM_DEVICE_LIST_VERSIONS);
+	struct dm_versions *v;
+	bool known = false;
+
+	if (!task)
+		return false;
+	v = run(task) ? NULL : dm_task_get_versions(task);
+	while (v && !known) {
+		known = !strcmp(v->name, target);
+		if (!v->next)
+			break;
+		v = (void *)((char *)v + v->next);
+	}
+	dm_task_destroy(task);
+	return known;
+}
+
+static int run_and_wait(struct dm_task *task, u16 udev_flags)
+{
+	u32 cookie = 0;
+	int err;
+
+	if (!dm_task_set_cookie(task, &cookie, udev_flags))
+		return -ENOMEM;
+	err = run(task);
+	dm_udev_wait(cookie);
+	return err;
+}
+
+static bool set_table(struct dm_task *task, const struct dm_dev *dev)
+{
+	return dm_task_set_name(task, dev->name) &&
+	       dm_task_add_target(task, 0, dev->length, dev->target,
+				  dev->params) &&
+	       (!dev->readonly || dm_task_set_ro(task));
+}
+
+int dm_create(const struct dm_dev *dev, bool hidden)
+{
+	struct dm_task *task = dm_task_create(DM_DEVICE_CREATE);
+	u16 flags = 0;
+	int err = -ENOMEM;
+
+	if (!task)
+		return -ENOPKG;
+	if (hidden)
+		flags = DM_UDEV_DISABLE_SUBSYSTEM_RULES_FLAG |
+			DM_UDEV_DISABLE_DISK_RULES_FLAG |
+			DM_UDEV_DISABLE_OTHER_RULES_FLAG;
+	if (set_table(task, dev) &&
+	    (!dev->uuid[0] || dm_task_set_uuid(task, dev->uuid)))
+		err = run_and_wait(task, flags);
+	dm_task_destroy(task);
+	return err;
+}
+
+static int simple(int type, const char *name)
+{
+	struct dm_task *task = dm_task_create(type);
+	int err = -ENOMEM;
+
+	if (!task)
+		return -ENOPKG;
+	if (dm_task_set_name(task, name)) {
+		/* udev may have it open for a moment */
+		if (type == DM_DEVICE_REMOVE)
+			dm_task_retry_remove(task);
+		err = type == DM_DEVICE_SUSPEND ? run(task) :
+						  run_and_wait(task, 0);
+	}
+	dm_task_destroy(task);
+	return err;
+}
+
+/* The new table takes effect when the device is resumed. */
+int dm_reload(const struct dm_dev *dev)
+{
+	struct dm_task *task = dm_task_create(DM_DEVICE_RELOAD);
+	int err = -ENOMEM;
+
+	if (!task)
+		return -ENOPKG;
+	if (set_table(task, dev))
+		err = run(task);
+	dm_task_destroy(task);
+	if (err)
+		return err;
+	err = simple(DM_DEVICE_SUSPEND, dev->name);
+	return err ? err : simple(DM_DEVICE_RESUME, dev->name);
+}
+
+int dm_remove(const char *name)
+{
+	return simple(DM_DEVICE_REMOVE, name);
+}
+
+int dm_message(const char *name, const char *text, char **answer)
+{
+	struct dm_task *task = dm_task_create(DM_DEVICE_TARGET_MSG);
+	const char *response;
+	int err = -ENOMEM;
+
+	if (!task)
+		return -ENOPKG;
+	if (dm_task_set_name(task, name) && dm_task_set_sector(task, 0) &&
+	    dm_task_set_message(task, text))
+		err = run(task);
+	if (!err && answer) {
+		response = dm_task_get_message_response(task);
+		*answer = response ? strdup(response) : NULL;
+		if (response && !*answer)
+			err = -ENOMEM;
+	}
+	dm_task_destroy(task);
+	return err;
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * daxcow format: make an empty pool.
+ */
+#include <stdio.h>
+#include <time.h>
+#include <blkid/blkid.h>
+#include <json-c/json.h>
+#include <uuid/uuid.h>
+#include "daxcow.h"
+#include "media.h"
+
+/* In bytes. */
+#define CHUNK_SIZE ((u64)DAXCOW_CHUNK_BLOCKS << DAXCOW_BLOCK_SHIFT)
+
+static blkid_probe probe_new(const struct media *m)
+{
+	blkid_probe probe = blkid_new_probe();
+
+	if (!probe)
+		return NULL;
+	if (blkid_probe_set_device(probe, m->fd, 0, 0) ||
+	    blkid_probe_enable_superblocks(probe, 1) ||
+	    blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_TYPE |
+					      BLKID_SUBLKS_MAGIC) ||
+	    blkid_probe_enable_partitions(probe, 1) ||
+	    blkid_probe_set_partitions_flags(probe, BLKID_PARTS_MAGIC)) {
+		blkid_free_probe(probe);
+		return NULL;
+	}
+	return probe;
+}
+
+/* Refuse to destroy what is there; blkid does not know our pools. */
+static int look_for_content(const struct media *m, blkid_probe probe)
+{
+	const char *type = NULL;
+	struct daxcow_super super;
+
+	if (!media_super(m, &super))
+		return fail(EXIT_EXISTS,
+			    "%s: there is a daxcow pool%s%s on it; use --force to destroy it",
+			    m->path, super.label[0] ? " labelled " : "",
+			    (char *)super.label);
+	switch (blkid_do_safeprobe(probe)) {
+	case 0:
+		if (blkid_probe_lookup_value(probe, "TYPE", &type, NULL))
+			blkid_probe_lookup_value(probe, "PTTYPE", &type, NULL);
+		return fail(EXIT_EXISTS,
+			    "%s: there is content of type %s on it; use --force to destroy it",
+			    m->path, type ? type : "unknown");
+	case 1:
+		return EXIT_DONE;
+	case -2:
+		return fail(EXIT_EXISTS,
+			    "%s: there is content of several types on it; use --force to destroy it",
+			    m->path);
+	default:
+		return fail(EXIT_FAILED, "%s: cannot look for content on it; use --force to go on",
+			    m->path);
+	}
+}
+
+/* Or others would still find the old content, far behind the superblock. */
+static void wipe_content(blkid_probe probe)
+{
+	int rounds = 100;
+
+	while (rounds-- && !blkid_do_probe(probe))
+		if (blkid_do_wipe(probe, 0))
+			break;
+}
+
+static int chunk_offset(const struct media *m, const struct args *a, u64 *offset)
+{
+	u64 address = media_address(m);
+
+	if (a->offset != NOT_GIVEN) {
+		*offset = a->offset;
+		return EXIT_DONE;
+	}
+	if (address % DAXCOW_BLOCK_SIZE)
+		return fail(EXIT_FAILED,
+			    "%s: does not begin at a multiple of 4 KiB, so it cannot be used with DAX; move the partition",
+			    m->path);
+	*offset = (CHUNK_SIZE - address % CHUNK_SIZE) % CHUNK_SIZE >>
+		  DAXCOW_BLOCK_SHIFT;
+	return EXIT_DONE;
+}
+
+static int print(const struct args *a, const struct media *m,
+		 const struct daxcow_params *p)
+{
+	static const struct column columns[] = {
+		{ "device", "Device", COLUMN_TEXT },
+		{ "uuid", "UUID", COLUMN_TEXT },
+		{ "label", "Label", COLUMN_TEXT },
+		{ "size", "Size", COLUMN_BYTES },
+		{ "chunk_offset", "Chunk offset", COLUMN_NUMBER },
+		{ }
+	};
+	struct json_object *o = json_object_new_object();
+	char uuid[UUID_STR_LEN];
+
+	uuid_unparse_lower(p->uuid, uuid);
+	json_set_text(o, "device", m->path);
+	json_set_text(o, "uuid", uuid);
+	json_set_text(o, "label", p->label);
+	json_set_number(o, "size", m->size);
+	json_set_number(o, "chunk_offset", p->chunk_offset);
+	return print_record(a, "pool", o, columns);
+}
+
+static int format(const struct args *a, struct media *m)
+{
+	struct daxcow_params p = { .label = a->label, .created = time(NULL) };
+	uuid_t uuid;
+	int rc, err;
+
+	if (m->size >> DAXCOW_BLOCK_SHIFT < DAXCOW_MIN_BLOCKS)
+		return fail(EXIT_FAILED, "%s: too small: a pool needs %llu MiB",
+			    m->path, DAXCOW_MIN_BLOCKS >> 8);
+	rc = chunk_offset(m, a, &p.chunk_offset);
+	if (rc)
+		return rc;
+	uuid_generate(uuid);
+	p.uuid = uuid;
+	rc = media_map(m, true);
+	if (rc)
+		return rc;
+	progress("writing");
+	err = daxcow_format(m->base, m->size >> DAXCOW_BLOCK_SHIFT, &p);
+	if (err)
+		return fail_errno(-err, "%s: cannot make a pool of this size",
+				  m->path);
+	rc = media_sync(m);
+	return rc ? rc : print(a, m, &p);
+}
+
+int cmd_format(const struct args *a)
+{
+	blkid_probe probe;
+	struct media m;
+	int rc;
+
+	if (a->label && strlen(a->label) >= DAXCOW_NAME_SIZE)
+		return fail(EXIT_USAGE, "--label: longer than %d bytes",
+			    DAXCOW_NAME_SIZE - 1);
+	rc = media_open(&m, a->word[0], MEDIA_WRITE);
+	if (rc)
+		return rc;
+	probe = probe_new(&m);
+	if (!probe && !a->force)
+		rc = fail(EXIT_FAILED, "%s: cannot look for content on it",
+			  m.path);
+	else if (!a->force)
+		rc = look_for_content(&m, probe);
+	else if (probe)
+		wipe_content(probe);
+	if (!rc)
+		rc = format(a, &m);
+	if (probe)
+		blkid_free_probe(probe);
+	media_close(&m);
+	return rc;
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A pool's device, or a file in its place, without the kernel's target.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+#include <linux/fs.h>
+#include "daxcow.h"
+#include "dm.h"
+#include "media.h"
+
+int media_open(struct media *m, const char *path, int flags)
+{
+	int mode = flags & MEDIA_WRITE ? O_RDWR : O_RDONLY;
+	struct stat st;
+	int rc;
+
+	*m = (struct media) { .path = path, .fd = -1 };
+	if (stat(path, &st))
+		return fail_errno(errno, "%s", path);
+	m->block_device = S_ISBLK(st.st_mode);
+	if (!m->block_device && !S_ISREG(st.st_mode))
+		return fail(EXIT_FAILED, "%s: neither a block device nor a file",
+			    path);
+	/* on a block device, O_EXCL asks whether a file system or dm has it */
+	if (m->block_device && !(flags & MEDIA_SHARED))
+		mode |= O_EXCL;
+	m->fd = open(path, mode | O_CLOEXEC);
+	if (m->fd < 0)
+		return fail_errno(errno, "%s", path);
+	m->dev = st.st_rdev;
+	m->size = st.st_size;
+	if (m->block_device && ioctl(m->fd, BLKGETSIZE64, &m->size)) {
+		rc = fail_errno(errno, "%s: cannot tell its size", path);
+		media_close(m);
+		return rc;
+	}
+	m->size -= m->size % DAXCOW_BLOCK_SIZE;
+	return EXIT_DONE;
+}
+
+/*
+ * A memory error in the pool arrives as a signal wherever the engine happens
+ * to be: there is nothing to return to.
+ */
+static void on_sigbus(int sig, siginfo_t *info, void *context)
+{
+	static const char text[] =
+		"\ndaxcow: memory error in the pool (or no space for a sparse file)\n";
+
+	(void)sig, (void)info, (void)context;
+	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
+		_exit(EXIT_FAILED);
+	_exit(EXIT_DAMAGED);
+}
+
+int media_map(struct media *m, bool writable)
+{
+	struct sigaction sa = {
+		.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO,
+	};
+	int prot = PROT_READ | (writable ? PROT_WRITE : 0);
+
+	if (!m->size)
+		return fail(EXIT_DAMAGED, "%s: empty", m->path);
+	/* what a started pool stores does not pass through the cache */
+	if (m->block_device)
+		ioctl(m->fd, BLKFLSBUF, 0);
+	m->base = mmap(NULL, m->size, prot, MAP_SHARED, m->fd, 0);
+	if (m->base == MAP_FAILED) {
+		m->base = NULL;
+		return fail_errno(errno, "%s: cannot map it", m->path);
+	}
+	sigaction(SIGBUS, &sa, NULL);
+	return EXIT_DONE;
+}
+
+int media_sync(struct media *m)
+{
+	if (msync(m->base, m->size, MS_SYNC) || fsync(m->fd))
+		return fail_errno(errno, "%s: cannot write", m->path);
+	if (m->block_device)
+		ioctl(m->fd, BLKFLSBUF, 0);
+	return EXIT_DONE;
+}
+
+void media_close(struct media *m)
+{
+	if (m->base)
+		munmap(m->base, m->size);
+	if (m->fd >= 0)
+		close(m->fd);
+	m->base = NULL;
+	m->fd = -1;
+}
+
+int media_super(const struct media *m, struct daxcow_super *super)
+{
+	ssize_t n = pread(m->fd, super, sizeof(*super), 0);
+
+	if (n < 0)
+		return -errno;
+	if (n != sizeof(*super) ||
+	    le64_to_cpu(super->magic) != DAXCOW_SUPER_MAGIC)
+		return -EMEDIUMTYPE;
+	/* for those who print them */
+	super->label[sizeof(super->label) - 1] = 0;
+	return 0;
+}
+
+/* An unsigned number in a file of sysfs; false when it cannot be read. */
+static bool sysfs_number(dev_t dev, const char *name, u64 *number)
+{
+	long long value;
+	char path[128];
+	bool ok;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/%s", major(dev),
+		 minor(dev), name);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	/* %lli also reads what begins with 0x */
+	ok = fscanf(f, "%lli", &value) == 1;
+	fclose(f);
+	*number = ok ? value : 0;
+	return ok;
+}
+
+/* The device that a partition is on. */
+static bool sysfs_parent(dev_t dev, dev_t *parent)
+{
+	unsigned int maj, min;
+	char path[128];
+	bool ok;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/../dev", major(dev),
+		 minor(dev));
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	ok = fscanf(f, "%u:%u", &maj, &min) == 2;
+	fclose(f);
+	*parent = makedev(maj, min);
+	return ok;
+}
+
+/* The first segment of a linear dm device. */
+static bool linear_parent(dev_t dev, dev_t *parent, u64 *sectors)
+{
+	char path[128], name[DM_NAME_SIZE];
+	unsigned long long offset;
+	unsigned int maj, min;
+	struct dm_dev table;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/dm/name", major(dev),
+		 minor(dev));
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	if (fscanf(f, "%127s", name) != 1)
+		name[0] = 0;
+	fclose(f);
+	if (dm_table(name, &table) || strcmp(table.target, "linear") ||
+	    sscanf(table.params, "%u:%u %llu", &maj, &min, &offset) != 3)
+		return false;
+	*sectors = offset;
+	*parent = makedev(maj, min);
+	return true;
+}
+
+u64 media_address(const struct media *m)
+{
+	u64 address = 0, sectors, start;
+	dev_t dev = m->dev;
+	int depth;
+
+	if (!m->block_device)
+		return 0;
+	for (depth = 0; depth < 16; depth++) {
+		if (sysfs_number(dev, "partition", &start)) {
+			if (!sysfs_number(dev, "start", &sectors) ||
+			    !sysfs_parent(dev, &dev))
+				return 0;
+		} else if (!linear_parent(dev, &dev, &sectors)) {
+			break;
+		}
+		address += sectors << 9;
+	}
+	/* of a pmem namespace; others have no such file, or a useless one */
+	if (sysfs_number(dev, "device/resource", &start))
+		address += start;
+	return address;
+}

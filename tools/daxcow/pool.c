@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A started pool and its volumes, as the kernel describes them.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+#include <libdevmapper.h>
+#include "pool.h"
+
+/* Long enough for every request that people type. */
+#define MESSAGE_SIZE 4096
+
+int name_check(const char *name)
+{
+	size_t i;
+
+	for (i = 0; name[i]; i++)
+		if (!isascii(name[i]) || (!isalnum((unsigned char)name[i]) &&
+					  !strchr("._+-", name[i])))
+			break;
+	if (name[i] || !i || name[0] == '-')
+		return fail(EXIT_USAGE,
+			    "\"%s\": names are made of letters, digits and ._+- and do not begin with -",
+			    name);
+	if (i >= DAXCOW_NAME_SIZE)
+		return fail(EXIT_USAGE, "\"%s\": names have at most %d characters",
+			    name, DAXCOW_NAME_SIZE - 1);
+	return EXIT_DONE;
+}
+
+static int ask(const struct pool *pool, char **answer, const char *fmt,
+	       va_list ap)
+{
+	char text[MESSAGE_SIZE];
+
+	if (vsnprintf(text, sizeof(text), fmt, ap) >= (int)sizeof(text))
+		return -E2BIG;
+	return dm_message(pool->dm.name, text, answer);
+}
+
+int pool_message(const struct pool *pool, const char *what,
+		 const char *fmt, ...)
+{
+	va_list ap;
+	int err;
+
+	va_start(ap, fmt);
+	err = ask(pool, NULL, fmt, ap);
+	va_end(ap);
+	return err ? fail_errno(-err, "%s: %s", pool->dm.name, what) :
+		     EXIT_DONE;
+}
+
+int pool_ask(const struct pool *pool, char **answer, const char *fmt, ...)
+{
+	va_list ap;
+	int err;
+
+	va_start(ap, fmt);
+	err = ask(pool, answer, fmt, ap);
+	va_end(ap);
+	if (!err && !*answer)
+		*answer = strdup("");
+	if (!err && !*answer)
+		err = -ENOMEM;
+	return err ? fail_errno(-err, "%s: cannot ask the kernel",
+				pool->dm.name) : EXIT_DONE;
+}
+
+const char *volume_text(const struct volume *v, char text[VOLUME_TEXT])
+{
+	if (v->name[0])
+		snprintf(text, VOLUME_TEXT, "%s", v->name);
+	else
+		snprintf(text, VOLUME_TEXT, "id:%u", v->id);
+	return text;
+}
+
+/* One line of the message "list". */
+static bool parse_volume(const char *line, struct volume *v)
+{
+	char origin[12], name[DAXCOW_NAME_SIZE];
+	unsigned long long sectors, created;
+
+	memset(v, 0, sizeof(*v));
+	if (sscanf(line, "%u %11s %llu %llu %u %36s %63s", &v->id, origin,
+		   &sectors, &created, &v->open, v->uuid, name) != 7)
+		return false;
+	v->created = created;
+	v->size = sectors << 9;
+	v->origin = strcmp(origin, "-") ? strtoul(origin, NULL, 10) :
+					  DAXCOW_NO_ORIGIN;
+	if (strcmp(name, "-"))
+		memcpy(v->name, name, sizeof(name));
+	return true;
+}
+
+static int add_volume(struct pool *pool, const struct volume *v)
+{
+	struct volume *more;
+
+	/* capacities are powers of two */
+	if (!(pool->volumes & (pool->volumes - 1))) {
+		more = reallocarray(pool->volume, pool->volumes ?
+				    2 * pool->volumes : 1, sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		pool->volume = more;
+	}
+	pool->volume[pool->volumes++] = *v;
+	return 0;
+}
+
+/* Adds what one answer of "list" says; *@next is set behind the last. */
+static int add_answer(struct pool *pool, char *answer, u32 *next)
+{
+	struct volume v;
+	char *line, *rest = answer;
+
+	while ((line = strsep(&rest, "\n"))) {
+		if (!*line)
+			continue;
+		if (!parse_volume(line, &v))
+			return fail(EXIT_FAILED,
+				    "%s: the kernel said \"%s\", which this version of the tool does not understand",
+				    pool->dm.name, line);
+		if (v.id < *next || add_volume(pool, &v))
+			return fail(EXIT_FAILED, "%s: cannot list the volumes",
+				    pool->dm.name);
+		*next = v.id + 1;
+	}
+	return EXIT_DONE;
+}
+
+static int read_volumes(struct pool *pool)
+{
+	u32 next = 0, from;
+	char *answer;
+	int rc;
+
+	do {
+		from = next;
+		rc = pool_ask(pool, &answer, "list %u", from);
+		if (rc)
+			return rc;
+		rc = add_answer(pool, answer, &next);
+		free(answer);
+	} while (!rc && next > from && next <= DAXCOW_MAX_ID);
+	return rc;
+}
+
+static int by_id(const void *a, const void *b)
+{
+	const struct volume *v = a, *w = b;
+
+	return v->id < w->id ? -1 : v->id > w->id;
+}
+
+/* Also finds those that were activated with dmsetup. */
+static int note_device(const struct dm_dev *dev, void *arg)
+{
+	struct pool *pool = arg;
+	unsigned int major, minor;
+	struct volume key, *v;
+
+	if (sscanf(dev->params, "%u:%u %u", &major, &minor,
+		   &key.id) != 3 ||
+	    major != pool->dm.major || minor != pool->dm.minor)
+		return 0;
+	v = bsearch(&key, pool->volume, pool->volumes, sizeof(key), by_id);
+	if (v)
+		memcpy(v->device, dev->name, sizeof(v->device));
+	return 0;
+}
+
+/* Ours carry it in the device's uuid, those of dmsetup do not. */
+static void read_uuid(struct pool *pool)
+{
+	size_t prefix = strlen(DM_UUID_PREFIX);
+	char *answer, *line;
+
+	if (!strncmp(pool->dm.uuid, DM_UUID_PREFIX, prefix)) {
+		snprintf(pool->uuid, sizeof(pool->uuid), "%.36s",
+			 pool->dm.uuid + prefix);
+		return;
+	}
+	if (dm_message(pool->dm.name, "stats", &answer) || !answer)
+		return;
+	line = strstr(answer, "uuid ");
+	if (line)
+		sscanf(line, "uuid %36s", pool->uuid);
+	free(answer);
+}
+
+int pool_find(struct pool *pool, const char *name)
+{
+	size_t dir = strlen(dm_dir());
+	int err;
+
+	*pool = (struct pool) { .lock = -1 };
+	/* what completion and copying give */
+	if (!strncmp(name, dm_dir(), dir) && name[dir] == '/')
+		name += dir + 1;
+	err = dm_table(name, &pool->dm);
+	if (err == -ENXIO)
+		return fail(EXIT_NOT_FOUND,
+			    "there is no pool \"%s\"; \"daxcow status\" shows those that are started",
+			    name);
+	if (err)
+		return fail_errno(-err, "%s", name);
+	if (strcmp(pool->dm.target, DM_POOL_TARGET))
+		return fail(EXIT_NOT_FOUND, "\"%s\" is a device, but not a daxcow pool",
+			    name);
+	return EXIT_DONE;
+}
+
+int pool_open(struct pool *pool, const char *name)
+{
+	int rc = pool_find(pool, name), err;
+
+	if (rc)
+		return rc;
+	read_uuid(pool);
+	rc = read_volumes(pool);
+	err = rc ? 0 : dm_each(DM_VOLUME_TARGET, note_device, pool);
+	if (err)
+		rc = fail_errno(-err, "cannot list the devices");
+	if (rc)
+		pool_close(pool);
+	return rc;
+}
+
+/*
+ * Two runs at once must not choose the same id or name. The lock is taken on
+ * the pool's node, where no file is left behind; without a node there is none.
+ */
+int pool_open_locked(struct pool *pool, const char *name)
+{
+	char path[DM_NAME_SIZE + 64];
+	int lock, rc;
+
+	rc = pool_find(pool, name);
+	if (rc)
+		return rc;
+	snprintf(path, sizeof(path), "%s/%s", dm_dir(), pool->dm.name);
+	lock = open(path, O_RDONLY | O_CLOEXEC);
+	if (lock >= 0)
+		flock(lock, LOCK_EX);
+	rc = pool_open(pool, name);
+	pool->lock = lock;
+	if (rc)
+		pool_close(pool);
+	return rc;
+}
+
+void pool_close(struct pool *pool)
+{
+	if (pool->lock >= 0)
+		close(pool->lock);
+	pool->lock = -1;
+	free(pool->volume);
+	pool->volume = NULL;
+	pool->volumes = 0;
+}
+
+struct volume *pool_volume(struct pool *pool, const char *name, int *rc)
+{
+	struct volume *found = NULL;
+	u64 id = NOT_GIVEN;
+	size_t i;
+
+	if (!strncmp(name, "id:", 3) &&
+	    number_parse(name + 3, DAXCOW_MAX_ID, &id)) {
+		*rc = fail(EXIT_USAGE, "\"%s\": not a volume id", name);
+		return NULL;
+	}
+	for (i = 0; i < pool->volumes; i++) {
+		struct volume *v = &pool->volume[i];
+
+		if (id == NOT_GIVEN ? strcmp(v->name, name) : v->id != id)
+			continue;
+		if (found) {
+			*rc = fail(EXIT_USAGE,
+				   "%s: both id:%u and id:%u are called \"%s\"; use the id",
+				   pool->dm.name, found->id, v->id, name);
+			return NULL;
+		}
+		found = v;
+	}
+	if (!found)
+		*rc = fail(EXIT_NOT_FOUND,
+			   "%s: there is no volume \"%s\"; \"daxcow list %s\" shows all",
+			   pool->dm.name, name, pool->dm.name);
+	return found;
+}
+
+u32 pool_free_id(const struct pool *pool, u32 from)
+{
+	size_t i;
+
+	for (i = 0; i < pool->volumes; i++)
+		if (pool->volume[i].id == from)
+			from++;
+	return from;
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A started pool and its volumes, as the kernel describes them.
+ */
+#ifndef DAXCOW_TOOL_POOL_H
+#define DAXCOW_TOOL_POOL_H
+
+#include <stdio.h>
+#include "daxcow.h"
+#include <daxcow/format.h>
+#include "dm.h"
+
+#define UUID_TEXT 37
+
+/**
+ * struct volume - one volume
+ * @origin:	id, or DAXCOW_NO_ORIGIN
+ * @size:	in bytes, 0 when only a table knows
+ * @name:	may be empty
+ * @device:	name of its active device, or empty
+ */
+struct volume {
+	u32 id, origin;
+	u64 size, created;
+	unsigned int open;
+	char uuid[UUID_TEXT];
+	char name[DAXCOW_NAME_SIZE];
+	char device[DM_NAME_SIZE];
+};
+
+/**
+ * struct pool - a started pool
+ * @uuid:	empty when it cannot be told
+ * @volume:	sorted by id
+ * @lock:	keeps other runs of the tool from changing the pool meanwhile
+ */
+struct pool {
+	struct dm_dev dm;
+	char uuid[UUID_TEXT];
+	struct volume *volume;
+	size_t volumes;
+	int lock;
+};
+
+/*
+ * Find a pool by the name of its device and, but for pool_find(), read its
+ * volumes. These say what is wrong and return an exit code.
+ */
+int pool_find(struct pool *pool, const char *name);
+int pool_open(struct pool *pool, const char *name);
+int pool_open_locked(struct pool *pool, const char *name);
+void pool_close(struct pool *pool);
+
+/* A volume by its name or "id:N"; says so and sets *@rc when there is none. */
+struct volume *pool_volume(struct pool *pool, const char *name, int *rc);
+/* The lowest unused id from @from on. */
+u32 pool_free_id(const struct pool *pool, u32 from);
+
+/* What to call a volume: its name, or "id:N". */
+#define VOLUME_TEXT (DAXCOW_NAME_SIZE + 16)
+const char *volume_text(const struct volume *v, char text[VOLUME_TEXT]);
+
+/* Whether a name may be given to a new volume or pool; says if not. */
+int name_check(const char *name);
+
+/* Send a message that has no answer; @what is said when it fails. */
+__printf(3, 4)
+int pool_message(const struct pool *pool, const char *what,
+		 const char *fmt, ...);
+/* A message with an answer, which is freed by the caller and never NULL. */
+__printf(3, 4)
+int pool_ask(const struct pool *pool, char **answer, const char *fmt, ...);
+
+/* active.c: the volumes' devices */
+int volume_activate(const struct args *a, const struct pool *pool,
+		    struct volume *v);
+int volume_deactivate(const struct pool *pool, struct volume *v);
+/* For people the nodes of those that are active, in JSON all. */
+int print_volumes(const struct args *a, const struct pool *pool,
+		  struct volume *const *v, size_t nr);
+
+#endif /* DAXCOW_TOOL_POOL_H */

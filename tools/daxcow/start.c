@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A pool's device: daxcow start, stop.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+#include <json-c/json.h>
+#include <libdevmapper.h>
+#include <uuid/uuid.h>
+#include "media.h"
+#include "pool.h"
+
+/* Feature words and their number, as the table wants them. */
+static void describe_features(const struct args *a, char *params, size_t size)
+{
+	const char *word[4];
+	int i, nr = 0;
+
+	if (a->error_if_no_space)
+		word[nr++] = "error_if_no_space";
+	if (a->readonly)
+		word[nr++] = "read_only";
+	if (a->ignore_discard)
+		word[nr++] = "ignore_discard";
+	if (a->cow && strcmp(a->cow, "auto"))
+		word[nr++] = strcmp(a->cow, "4k") ? "cow_2m" : "cow_4k";
+	if (nr)
+		snprintf(params, size, " %d", nr);
+	for (i = 0; i < nr; i++) {
+		size_t used = strlen(params);
+
+		snprintf(params + used, size - used, " %s", word[i]);
+	}
+}
+
+static void describe_pool(const struct args *a, const struct media *m,
+			  const char *name, const struct daxcow_super *super,
+			  struct dm_dev *dev)
+{
+	u64 low_water = m->size / 20, blocks;
+	char uuid[UUID_STR_LEN];
+	int used;
+
+	if (a->low_water != NOT_GIVEN)
+		low_water = a->low_water;
+	blocks = low_water >> DAXCOW_BLOCK_SHIFT;
+	memset(dev, 0, sizeof(*dev));
+	snprintf(dev->name, sizeof(dev->name), "%s", name);
+	uuid_unparse_lower(super->uuid, uuid);
+	snprintf(dev->uuid, sizeof(dev->uuid), DM_UUID_PREFIX "%s", uuid);
+	snprintf(dev->target, sizeof(dev->target), DM_POOL_TARGET);
+	used = snprintf(dev->params, sizeof(dev->params), "%u:%u %llu",
+			major(m->dev), minor(m->dev),
+			(unsigned long long)blocks);
+	describe_features(a, dev->params + used, sizeof(dev->params) - used);
+	dev->length = m->size >> 9;
+}
+
+static int explain_start(int err, const struct media *m,
+			 const struct dm_dev *dev)
+{
+	struct dm_dev other;
+
+	if (err == -ENOPKG || err == -EPERM || err == -EACCES)
+		return fail_errno(-err, "cannot start the pool");
+	if (!dm_target_known(DM_POOL_TARGET))
+		return fail(EXIT_NO_KERNEL,
+			    "the kernel does not know the target %s: load it with \"modprobe dm-daxcow\"",
+			    DM_POOL_TARGET);
+	if (!dm_table(dev->name, &other))
+		return fail(EXIT_EXISTS, "there is a device \"%s\" already",
+			    dev->name);
+	if (err == -EBUSY)
+		return fail(EXIT_BUSY,
+			    "%s: in use, or its pool is started already (see \"daxcow status\")",
+			    m->path);
+	if (err == -EUCLEAN)
+		return fail(EXIT_DAMAGED,
+			    "%s: the pool is damaged; \"daxcow check %s\" says where, --readonly may still start it",
+			    m->path, m->path);
+	return fail_errno(-err, "%s: cannot start the pool", m->path);
+}
+
+static int started(const struct args *a, const char *name)
+{
+	struct json_object *o;
+	struct pool pool;
+	int rc, one;
+	size_t i;
+
+	rc = pool_open(&pool, name);
+	if (rc)
+		return rc;
+	for (i = 0; a->activate && i < pool.volumes; i++) {
+		progress("%zu of %zu", i + 1, pool.volumes);
+		one = volume_activate(a, &pool, &pool.volume[i]);
+		rc = rc ? rc : one;
+	}
+	progress_end();
+	if (a->json) {
+		o = json_object_new_object();
+		json_set_text(o, "name", pool.dm.name);
+		json_set_text(o, "uuid", pool.uuid);
+		json_set_number(o, "volumes", pool.volumes);
+		print_record(a, "pool", o, NULL);
+	} else {
+		puts(pool.dm.name);
+	}
+	pool_close(&pool);
+	return rc;
+}
+
+static int start(const struct args *a, const struct media *m)
+{
+	struct daxcow_super super;
+	struct dm_dev dev;
+	const char *name;
+	int rc, err;
+
+	if (!m->block_device)
+		return fail(EXIT_FAILED, "%s: only block devices can be started, files cannot",
+			    m->path);
+	err = media_super(m, &super);
+	if (err)
+		return fail_errno(-err, "%s", m->path);
+	name = a->words > 1 ? a->word[1] : (char *)super.label;
+	if (!*name)
+		return fail(EXIT_USAGE, "%s: the pool has no label; give it a name",
+			    m->path);
+	rc = name_check(name);
+	if (rc)
+		return rc;
+	describe_pool(a, m, name, &super, &dev);
+	err = dm_create(&dev, true);
+	if (err)
+		return explain_start(err, m, &dev);
+	return started(a, name);
+}
+
+int cmd_start(const struct args *a)
+{
+	struct media m;
+	int rc;
+
+	/* the target claims the device: looking at it needs no claim */
+	rc = media_open(&m, a->word[0], MEDIA_SHARED);
+	if (rc)
+		return rc;
+	rc = start(a, &m);
+	media_close(&m);
+	return rc;
+}
+
+/* Rather nothing than half of it: look before the first is removed. */
+static int must_be_unused(const struct pool *pool)
+{
+	struct dm_dev dev;
+	size_t i;
+
+	for (i = 0; i < pool->volumes; i++) {
+		const char *device = pool->volume[i].device;
+
+		if (device[0] && !dm_table(device, &dev) && dev.open_count)
+			return fail(EXIT_BUSY,
+				    "%s/%s is in use; unmount it, or remove what is stacked on it",
+				    dm_dir(), device);
+	}
+	return EXIT_DONE;
+}
+
+int cmd_stop(const struct args *a)
+{
+	struct pool pool;
+	int rc, err;
+	size_t i;
+
+	/* not locked: that would keep the device open */
+	rc = pool_open(&pool, a->word[0]);
+	if (rc)
+		return rc;
+	rc = must_be_unused(&pool);
+	for (i = 0; i < pool.volumes && !rc; i++)
+		rc = volume_deactivate(&pool, &pool.volume[i]);
+	err = rc ? 0 : dm_remove(pool.dm.name);
+	if (err)
+		rc = fail_errno(-err, "%s: cannot stop the pool", pool.dm.name);
+	pool_close(&pool);
+	return rc;
+}

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What there is: daxcow status, list.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <json-c/json.h>
+#include "pool.h"
+
+static const struct column pool_columns[] = {
+	{ "name", "NAME", COLUMN_TEXT },
+	{ "mode", "MODE", COLUMN_TEXT },
+	{ "size", "SIZE", COLUMN_BYTES },
+	{ "data", "DATA", COLUMN_BYTES },
+	{ "metadata", "META", COLUMN_BYTES },
+	{ "when_full", "WHEN-FULL", COLUMN_TEXT },
+	{ "device", "DEVICE", COLUMN_TEXT },
+	{ }
+};
+
+#define NR_POOL_COLUMNS (ARRAY_SIZE(pool_columns) - 1)
+
+static const struct column volume_columns[] = {
+	{ "name", "NAME", COLUMN_TEXT },
+	{ "id", "ID", COLUMN_NUMBER },
+	{ "size", "SIZE", COLUMN_BYTES },
+	{ "mapped", "MAPPED", COLUMN_BYTES },
+	{ "shared", "SHARED", COLUMN_BYTES },
+	{ "exclusive", "EXCLUSIVE", COLUMN_BYTES },
+	{ "origin", "ORIGIN", COLUMN_TEXT },
+	{ "created", "CREATED", COLUMN_TIME },
+	{ "device", "DEVICE", COLUMN_TEXT },
+	{ }
+};
+
+/* The status line is thin-pool's; a failed pool says one word. */
+static void parse_status(struct json_object *o, const char *params)
+{
+	unsigned long long trans, meta, meta_total, data, data_total;
+	char mode[32], full[32], check[16];
+
+	if (sscanf(params, "%llu %llu/%llu %llu/%llu %*s %31s %*s %31s %15s",
+		   &trans, &meta, &meta_total, &data, &data_total, mode, full,
+		   check) != 8) {
+		json_set_text(o, "mode", "failed");
+		return;
+	}
+	json_set_text(o, "mode", mode);
+	json_set_number(o, "size", data_total << DAXCOW_BLOCK_SHIFT);
+	json_set_number(o, "data", data << DAXCOW_BLOCK_SHIFT);
+	json_set_number(o, "metadata", meta << DAXCOW_BLOCK_SHIFT);
+	json_set_text(o, "when_full", strncmp(full, "error", 5) ? "queue" :
+		      "error");
+	json_set_bool(o, "needs_check", !strcmp(check, "needs_check"));
+	json_set_number(o, "transaction_id", trans);
+}
+
+/* /dev/pmem0 for 259:0, where that can be told. */
+static void set_device(struct json_object *o, const char *params)
+{
+	char path[64], line[128], device[128];
+	unsigned int major, minor;
+	FILE *f;
+
+	if (sscanf(params, "%u:%u", &major, &minor) != 2)
+		return;
+	snprintf(device, sizeof(device), "%u:%u", major, minor);
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/uevent", major,
+		 minor);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "DEVNAME=%100s", device + 5) == 1)
+			memcpy(device, "/dev/", 5);
+	if (f)
+		fclose(f);
+	json_set_text(o, "device", device);
+}
+
+static struct json_object *describe_pool(const struct dm_dev *table)
+{
+	struct json_object *o = json_object_new_object();
+	struct dm_dev status;
+
+	json_set_text(o, "name", table->name);
+	if (dm_status(table->name, &status))
+		json_set_text(o, "mode", "failed");
+	else
+		parse_status(o, status.params);
+	set_device(o, table->params);
+	json_set_bool(o, "suspended", table->suspended);
+	return o;
+}
+
+static int add_pool(const struct dm_dev *dev, void *rows)
+{
+	json_object_array_add(rows, describe_pool(dev));
+	return 0;
+}
+
+static int status_all(const struct args *a)
+{
+	struct json_object *rows = json_object_new_array();
+	int err = dm_each(DM_POOL_TARGET, add_pool, rows);
+
+	if (err) {
+		json_object_put(rows);
+		return fail_errno(-err, "cannot list the devices");
+	}
+	return print_rows(a, "pools", rows, pool_columns);
+}
+
+#define NR_STATS 64
+
+/*
+ * The kernel's own figures, "key value" a line. Newer kernels may have more:
+ * they are shown as they come.
+ */
+static void add_stats(struct json_object *o, char *answer,
+		      struct column *columns, size_t nr)
+{
+	char *line, *value, *rest = answer;
+	u64 number;
+
+	while ((line = strsep(&rest, "\n")) && nr < NR_POOL_COLUMNS + NR_STATS) {
+		value = strchr(line, ' ');
+		if (!value)
+			continue;
+		*value++ = 0;
+		if (json_object_object_get_ex(o, line, NULL))
+			continue;
+		if (number_parse(value, UINT64_MAX, &number))
+			json_set_text(o, line, value);
+		else
+			json_set_number(o, line, number);
+		columns[nr++] = (struct column) { line, line, COLUMN_TEXT };
+	}
+}
+
+static int status_one(const struct args *a)
+{
+	struct column columns[NR_POOL_COLUMNS + NR_STATS + 1] = { };
+	struct json_object *o;
+	struct pool pool;
+	char *answer;
+	int rc;
+
+	rc = pool_find(&pool, a->word[0]);
+	if (!rc)
+		rc = pool_ask(&pool, &answer, "stats");
+	if (rc)
+		return rc;
+	o = describe_pool(&pool.dm);
+	memcpy(columns, pool_columns, sizeof(pool_columns));
+	add_stats(o, answer, columns, NR_POOL_COLUMNS);
+	rc = print_record(a, "pool", o, columns);
+	free(answer);
+	pool_close(&pool);
+	return rc;
+}
+
+int cmd_status(const struct args *a)
+{
+	return a->words ? status_one(a) : status_all(a);
+}
+
+static void set_usage(struct json_object *row, const char *answer)
+{
+	unsigned long long mapped, exclusive, huge;
+
+	if (sscanf(answer, "%llu %llu %llu", &mapped, &exclusive, &huge) != 3)
+		return;
+	json_set_number(row, "mapped", mapped << DAXCOW_BLOCK_SHIFT);
+	json_set_number(row, "shared", (mapped - exclusive) <<
+			DAXCOW_BLOCK_SHIFT);
+	json_set_number(row, "exclusive", exclusive << DAXCOW_BLOCK_SHIFT);
+	json_set_number(row, "huge", huge << DAXCOW_BLOCK_SHIFT);
+}
+
+static void set_origin(struct json_object *row, const struct pool *pool,
+		       const struct volume *v)
+{
+	char text[VOLUME_TEXT];
+	size_t i;
+
+	if (v->origin == DAXCOW_NO_ORIGIN)
+		return;
+	/* it may have been removed since */
+	snprintf(text, sizeof(text), "id:%u", v->origin);
+	for (i = 0; i < pool->volumes; i++)
+		if (pool->volume[i].id == v->origin)
+			volume_text(&pool->volume[i], text);
+	json_set_text(row, "origin", text);
+	json_set_number(row, "origin_id", v->origin);
+}
+
+static struct json_object *describe_volume(const struct pool *pool,
+					   const struct volume *v)
+{
+	struct json_object *row = json_object_new_object();
+	char text[VOLUME_TEXT];
+
+	json_set_text(row, "name", volume_text(v, text));
+	json_set_number(row, "id", v->id);
+	json_set_text(row, "uuid", v->uuid);
+	json_set_number(row, "size", v->size);
+	json_set_number(row, "created", v->created);
+	json_set_number(row, "open", v->open);
+	set_origin(row, pool, v);
+	json_set_text(row, "device", v->device);
+	return row;
+}
+
+static int list(const struct args *a, struct pool *pool,
+		struct json_object *rows)
+{
+	char *answer;
+	size_t i;
+	int rc;
+
+	for (i = 0; i < pool->volumes; i++) {
+		struct volume *v = &pool->volume[i];
+		struct json_object *row = describe_volume(pool, v);
+
+		json_object_array_add(rows, row);
+		if (a->quick)
+			continue;
+		progress("counting: %zu of %zu", i + 1, pool->volumes);
+		rc = pool_ask(pool, &answer, "usage %u", v->id);
+		if (rc)
+			return rc;
+		set_usage(row, answer);
+		free(answer);
+	}
+	progress_end();
+	return EXIT_DONE;
+}
+
+int cmd_list(const struct args *a)
+{
+	struct json_object *rows;
+	struct pool pool;
+	int rc;
+
+	rc = pool_open(&pool, a->word[0]);
+	if (rc)
+		return rc;
+	rows = json_object_new_array();
+	rc = list(a, &pool, rows);
+	if (rc)
+		json_object_put(rows);
+	else
+		rc = print_rows(a, "volumes", rows, volume_columns);
+	pool_close(&pool);
+	return rc;
+}

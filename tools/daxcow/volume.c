@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Changing volumes: daxcow create, snapshot, clone, rollback, remove, resize.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <libdevmapper.h>
+#include <uuid/uuid.h>
+#include "pool.h"
+
+static int with_pool(const struct args *a,
+		     int (*fn)(const struct args *a, struct pool *pool))
+{
+	struct pool pool;
+	int rc;
+
+	rc = pool_open_locked(&pool, a->word[0]);
+	if (rc)
+		return rc;
+	rc = fn(a, &pool);
+	pool_close(&pool);
+	return rc;
+}
+
+/* Ids and names for new volumes, so that none is given twice. */
+static int new_volume(struct pool *pool, const char *name, u32 id,
+		      struct volume *v)
+{
+	size_t i;
+	int rc;
+
+	rc = name_check(name);
+	if (rc)
+		return rc;
+	for (i = 0; i < pool->volumes; i++)
+		if (!strcmp(pool->volume[i].name, name))
+			return fail(EXIT_EXISTS, "%s: there is a volume \"%s\" already",
+				    pool->dm.name, name);
+	if (id > DAXCOW_MAX_ID)
+		return fail(EXIT_NO_SPACE, "%s: all ids are in use",
+			    pool->dm.name);
+	memset(v, 0, sizeof(*v));
+	v->id = id;
+	snprintf(v->name, sizeof(v->name), "%s", name);
+	return EXIT_DONE;
+}
+
+static int create_volume(const struct args *a, struct pool *pool)
+{
+	struct volume v, *made = &v;
+	uuid_t uuid;
+	int rc;
+
+	rc = new_volume(pool, a->word[1], a->id != NOT_GIVEN ? a->id :
+			pool_free_id(pool, 0), &v);
+	if (rc)
+		return rc;
+	uuid_generate(uuid);
+	uuid_unparse_lower(uuid, v.uuid);
+	rc = pool_message(pool, "cannot create the volume",
+			  "create_thin %u %llu %s %s", v.id,
+			  (unsigned long long)a->size >> 9, v.name, v.uuid);
+	return rc ? rc : print_volumes(a, pool, &made, 1);
+}
+
+int cmd_create(const struct args *a)
+{
+	if (!a->size)
+		return fail(EXIT_USAGE, "create needs --size");
+	if (a->size >> DAXCOW_BLOCK_SHIFT > DAXCOW_MAX_VOLUME_BLOCKS)
+		return fail(EXIT_USAGE, "--size: a volume has at most %llu TiB",
+			    DAXCOW_MAX_VOLUME_BLOCKS >> 28);
+	return with_pool(a, create_volume);
+}
+
+/**
+ * struct shots - snapshots to take in one step
+ */
+struct shots {
+	size_t nr;
+	u32 *origin;
+	struct volume *v;
+	struct volume **made;
+};
+
+static int shots_alloc(struct shots *s, size_t nr)
+{
+	s->nr = nr;
+	s->origin = calloc(nr, sizeof(*s->origin));
+	s->v = calloc(nr, sizeof(*s->v));
+	s->made = calloc(nr, sizeof(*s->made));
+	if (!s->origin || !s->v || !s->made)
+		return fail(EXIT_FAILED, "out of memory");
+	return EXIT_DONE;
+}
+
+static void shots_free(struct shots *s)
+{
+	free(s->origin);
+	free(s->v);
+	free(s->made);
+}
+
+static int add_shot(struct pool *pool, struct shots *s, size_t i,
+		    const char *origin, const char *name)
+{
+	const struct volume *from;
+	int rc = EXIT_DONE;
+	u32 id;
+	size_t k;
+
+	from = pool_volume(pool, origin, &rc);
+	if (!from)
+		return rc;
+	for (k = 0; k < i; k++)
+		if (!strcmp(s->v[k].name, name))
+			return fail(EXIT_USAGE, "\"%s\" is given twice", name);
+	id = pool_free_id(pool, i ? s->v[i - 1].id + 1 : 0);
+	s->origin[i] = from->id;
+	s->made[i] = &s->v[i];
+	return new_volume(pool, name, id, &s->v[i]);
+}
+
+/* "ORIGIN=NAME" */
+static int add_pair(struct pool *pool, struct shots *s, size_t i,
+		    const char *word)
+{
+	const char *equals = strchr(word, '=');
+	char *origin;
+	int rc;
+
+	if (!equals)
+		return fail(EXIT_USAGE, "\"%s\": expected ORIGIN=NAME", word);
+	origin = strndup(word, equals - word);
+	if (!origin)
+		return fail(EXIT_FAILED, "out of memory");
+	rc = add_shot(pool, s, i, origin, equals + 1);
+	free(origin);
+	return rc;
+}
+
+static int parse_shots(const struct args *a, struct pool *pool,
+		       struct shots *s)
+{
+	bool pairs = a->words == 2 || strchr(a->word[1], '=');
+	size_t i;
+	int rc;
+
+	if (!pairs && a->words != 3)
+		return fail(EXIT_USAGE, "several snapshots at once are given as ORIGIN=NAME...");
+	rc = shots_alloc(s, pairs ? a->words - 1 : 1);
+	if (!pairs && !rc)
+		return add_shot(pool, s, 0, a->word[1], a->word[2]);
+	for (i = 0; i < s->nr && !rc; i++)
+		rc = add_pair(pool, s, i, a->word[i + 1]);
+	return rc;
+}
+
+/* The message makes all of them with one step, or none. */
+static int take_shots(const struct pool *pool, const struct shots *s)
+{
+	char *text = NULL;
+	size_t size, i;
+	FILE *f;
+	int rc;
+
+	f = open_memstream(&text, &size);
+	if (!f)
+		return fail(EXIT_FAILED, "out of memory");
+	for (i = 0; i < s->nr; i++)
+		fprintf(f, " %u %u %s", s->v[i].id,
+			s->origin[i], s->v[i].name);
+	if (fclose(f))
+		rc = fail(EXIT_FAILED, "out of memory");
+	else
+		rc = pool_message(pool, "cannot take the snapshot",
+				  "create_snaps%s", text);
+	free(text);
+	if (rc == EXIT_BUSY)
+		fail(rc,
+		     "a file system above an origin could not be frozen: is it mounted through another device? Freeze it with fsfreeze(8) and try again");
+	return rc;
+}
+
+/* The kernel has made up their uuids and sizes. */
+static int read_back(const struct pool *pool, struct shots *s)
+{
+	const struct volume *found;
+	struct pool now;
+	char id[16];
+	size_t i;
+	int rc;
+
+	rc = pool_open(&now, pool->dm.name);
+	if (rc)
+		return rc;
+	for (i = 0; i < s->nr && !rc; i++) {
+		snprintf(id, sizeof(id), "id:%u", s->v[i].id);
+		found = pool_volume(&now, id, &rc);
+		if (found)
+			s->v[i] = *found;
+	}
+	pool_close(&now);
+	return rc;
+}
+
+static int snapshot(const struct args *a, struct pool *pool, bool activate)
+{
+	struct shots s = { };
+	size_t i;
+	int rc;
+
+	rc = parse_shots(a, pool, &s);
+	if (!rc)
+		rc = take_shots(pool, &s);
+	if (!rc && (activate || a->json))
+		rc = read_back(pool, &s);
+	for (i = 0; i < s.nr && !rc && activate; i++)
+		rc = volume_activate(a, pool, &s.v[i]);
+	if (!rc)
+		rc = print_volumes(a, pool, s.made, s.nr);
+	shots_free(&s);
+	return rc;
+}
+
+static int take(const struct args *a, struct pool *pool)
+{
+	return snapshot(a, pool, false);
+}
+
+static int take_and_activate(const struct args *a, struct pool *pool)
+{
+	return snapshot(a, pool, true);
+}
+
+int cmd_snapshot(const struct args *a)
+{
+	return with_pool(a, take);
+}
+
+int cmd_clone(const struct args *a)
+{
+	return with_pool(a, take_and_activate);
+}
+
+/* Refuse early, with the device's name: the kernel only knows that it is open. */
+static int must_be_inactive(const struct volume *v)
+{
+	if (!v->device[0])
+		return EXIT_DONE;
+	return fail(EXIT_BUSY, "%s is active as %s/%s; deactivate it first",
+		    v->name, dm_dir(), v->device);
+}
+
+static int roll_back(const struct args *a, struct pool *pool)
+{
+	const struct volume *v, *from = NULL;
+	int rc = EXIT_DONE;
+
+	v = pool_volume(pool, a->word[1], &rc);
+	if (v)
+		from = pool_volume(pool, a->word[2], &rc);
+	if (!from)
+		return rc;
+	rc = must_be_inactive(v);
+	return rc ? rc : pool_message(pool, "cannot roll the volume back",
+				      "rollback %u %u", v->id,
+				      from->id);
+}
+
+int cmd_rollback(const struct args *a)
+{
+	return with_pool(a, roll_back);
+}
+
+/* All names are looked at before the first volume goes. */
+static int remove_volumes(const struct args *a, struct pool *pool)
+{
+	const struct volume *v;
+	int i, rc = EXIT_DONE;
+
+	for (i = 1; i < a->words && !rc; i++) {
+		v = pool_volume(pool, a->word[i], &rc);
+		if (v)
+			rc = must_be_inactive(v);
+	}
+	for (i = 1; i < a->words && !rc; i++) {
+		progress("%d of %d", i, a->words - 1);
+		v = pool_volume(pool, a->word[i], &rc);
+		rc = pool_message(pool, "cannot remove the volume",
+				  "delete %u", v->id);
+	}
+	return rc;
+}
+
+int cmd_remove(const struct args *a)
+{
+	return with_pool(a, remove_volumes);
+}
+
+/* Let an active device see the new size as well. */
+static int resize_device(const struct volume *v, u64 size)
+{
+	struct dm_dev dev;
+	int err;
+
+	if (!v->device[0])
+		return EXIT_DONE;
+	err = dm_table(v->device, &dev);
+	if (!err) {
+		dev.length = size >> 9;
+		err = dm_reload(&dev);
+	}
+	return err ? fail_errno(-err, "%s: the volume has its new size, its device has not",
+				v->device) : EXIT_DONE;
+}
+
+static int resize_volume(const struct args *a, struct pool *pool)
+{
+	const struct volume *v;
+	int rc = EXIT_DONE;
+	u64 size;
+
+	if (size_parse(a->word[2], &size) ||
+	    size >> DAXCOW_BLOCK_SHIFT > DAXCOW_MAX_VOLUME_BLOCKS)
+		return fail(EXIT_USAGE, "\"%s\" is not a valid size",
+			    a->word[2]);
+	v = pool_volume(pool, a->word[1], &rc);
+	if (!v)
+		return rc;
+	if (size < v->size) {
+		rc = must_be_inactive(v);
+		if (!rc && !a->force)
+			rc = fail(EXIT_USAGE,
+				  "%s would become smaller and lose what is beyond; use --force if its file system ends before that",
+				  a->word[1]);
+	}
+	if (!rc)
+		rc = pool_message(pool, "cannot resize the volume",
+				  "resize %u %llu", v->id,
+				  (unsigned long long)size >> 9);
+	return rc ? rc : resize_device(v, size);
+}
+
+int cmd_resize(const struct args *a)
+{
+	return with_pool(a, resize_volume);
+}
