@@ -54,7 +54,7 @@ static const char *error_text(int err)
 	case EINVAL:
 		return "the kernel refused it (see dmesg)";
 	case EBUSY:
-		return "in use";
+		return "in use by a mount, a started pool or another device";
 	case ENOPKG:
 		return "no access to device-mapper (are you root? else \"modprobe dm-mod\")";
 	case EPERM:

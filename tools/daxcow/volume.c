@@ -320,16 +320,11 @@ static int resize_volume(const struct args *a, struct pool *pool)
 {
 	const struct volume *v;
 	int rc = EXIT_DONE;
-	u64 size;
 
-	if (size_parse(a->word[2], &size) ||
-	    size >> DAXCOW_BLOCK_SHIFT > DAXCOW_MAX_VOLUME_BLOCKS)
-		return fail(EXIT_USAGE, "\"%s\" is not a valid size",
-			    a->word[2]);
 	v = pool_volume(pool, a->word[1], &rc);
 	if (!v)
 		return rc;
-	if (size < v->size) {
+	if (a->size < v->size) {
 		rc = must_be_inactive(v);
 		if (!rc && !a->force)
 			rc = fail(EXIT_USAGE,
@@ -339,11 +334,17 @@ static int resize_volume(const struct args *a, struct pool *pool)
 	if (!rc)
 		rc = pool_message(pool, "cannot resize the volume",
 				  "resize %u %llu", v->id,
-				  (unsigned long long)size >> 9);
-	return rc ? rc : resize_device(v, size);
+				  (unsigned long long)a->size >> 9);
+	return rc ? rc : resize_device(v, a->size);
 }
 
 int cmd_resize(const struct args *a)
 {
-	return with_pool(a, resize_volume);
+	struct args b = *a;
+
+	if (size_parse(a->word[2], &b.size) ||
+	    b.size >> DAXCOW_BLOCK_SHIFT > DAXCOW_MAX_VOLUME_BLOCKS)
+		return fail(EXIT_USAGE, "\"%s\" is not a valid size",
+			    a->word[2]);
+	return with_pool(&b, resize_volume);
 }

@@ -412,7 +412,8 @@ static int raise_root(struct daxcow_pool *pool, struct tree *t, u64 vblk)
 
 /*
  * Walk down for a write: to the leaf, or to the first entry that names
- * something that is not only this volume's.
+ * something that is not only this volume's. What the tree does not reach is
+ * unmapped; who wants to map it calls raise_root() first.
  */
 static int find_for_write(struct daxcow_pool *pool, struct tree *t, u64 vblk,
 			  struct place *p)
@@ -432,6 +433,11 @@ static int find_for_write(struct daxcow_pool *pool, struct tree *t, u64 vblk,
 		return 0;
 	}
 	p->level = p->e.level + 1;
+	if (vblk >= level_span(p->level)) {
+		p->e = (struct entry) { .type = DAXCOW_ENTRY_NONE };
+		p->level = ROOT_LEVEL;
+		return 0;
+	}
 	while (!ret && p->e.type == DAXCOW_ENTRY_NODE &&
 	       desc_exclusive(space_desc(pool, p->e.block)))
 		ret = tree_step(pool, p, vblk);

@@ -6,10 +6,13 @@
  */
 #include "internal.h"
 
-/* Level of the smallest tree that reaches @vblk. */
+/*
+ * Level of the smallest tree that reaches @vblk. Not 0, so that the root entry
+ * never stands for a chunk.
+ */
 int level_for(u64 vblk)
 {
-	int level = 0;
+	int level = 1;
 
 	while (level < DAXCOW_MAX_LEVEL && vblk >= level_span(level + 1))
 		level++;
