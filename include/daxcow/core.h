@@ -129,6 +129,9 @@ struct daxcow_pool_info {
 };
 void daxcow_pool_info(struct daxcow_pool *pool, struct daxcow_pool_info *info);
 
+/* Free blocks that data may take. Takes no lock: a hint. */
+u64 daxcow_room(struct daxcow_pool *pool);
+
 /* Use more of the device: @nr_blocks blocks. -EINVAL to shrink. */
 int daxcow_grow(struct daxcow_pool *pool, u64 nr_blocks);
 

@@ -6,7 +6,7 @@
  *
  * Persist order, for those who add a publish:
  *
- *   P1  content (pm_copy, pm_zero, a new node's pm_store and pm_flush)
+ *   P1  content (pm_write, pm_copy, pm_zero, a new node's pm_store and pm_flush)
  *       -- pm_fence() before --
  *   P2  the entry that makes it reachable (pm_publish: store and flush)
  *       -- pm_fence() before --
@@ -17,8 +17,8 @@
  * it, flush and acknowledge that: a crash must not take the entry back. Since
  * write intents are decided under the pool's lock nobody sees one earlier.
  *
- * pm_copy() and pm_zero() use non-temporal stores: they need the fence, and
- * no flush. pm_store() needs both.
+ * pm_write(), pm_copy() and pm_zero() write back by themselves: they need the
+ * fence, and no flush. pm_store() needs both.
  */
 #ifndef DAXCOW_PMEM_H
 #define DAXCOW_PMEM_H
@@ -54,9 +54,15 @@ static inline void pm_publish(__le64 *word, u64 value)
 	pm_flush(word, sizeof(*word));
 }
 
+/* Write to the pool from ordinary memory. */
+static inline void pm_write(void *dst, const void *src, size_t len)
+{
+	plat_write(dst, src, len);
+}
+
 /*
- * Copy to the pool. @src may be poisoned memory of the pool: 0 or -EIO, in
- * which case some of @dst was written.
+ * Copy from the pool to the pool. @src may be poisoned: 0 or -EIO, in which
+ * case some of @dst was written.
  */
 static inline int pm_copy(void *dst, const void *src, size_t len)
 {

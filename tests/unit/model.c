@@ -96,7 +96,8 @@ static int fill(void *arg, void *dst)
 
 	for (i = 0; i < WORDS; i++)
 		buf[i] = *(u64 *)arg;
-	return pm_copy(dst, buf, sizeof(buf));
+	pm_write(dst, buf, sizeof(buf));
+	return 0;
 }
 
 static int fill_half(void *arg, void *dst)
@@ -105,7 +106,8 @@ static int fill_half(void *arg, void *dst)
 
 	for (i = 0; i < WORDS / 2; i++)
 		buf[i] = *(u64 *)arg;
-	return pm_copy(dst, buf, sizeof(buf));
+	pm_write(dst, buf, sizeof(buf));
+	return 0;
 }
 
 static u64 read_tag(struct daxcow_volume *vol, u64 vblk)

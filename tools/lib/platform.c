@@ -97,7 +97,7 @@ void plat_fence(void)
 }
 
 /* Whole words go past the cache, the rest through it. */
-int plat_copy(void *dst, const void *src, size_t len)
+void plat_write(void *dst, const void *src, size_t len)
 {
 	char *d = dst;
 	const char *s = src;
@@ -105,7 +105,7 @@ int plat_copy(void *dst, const void *src, size_t len)
 	if ((uintptr_t)d % 8 || len % 8) {
 		memcpy(d, s, len);
 		plat_flush(d, len);
-		return 0;
+		return;
 	}
 	for (; len && ((uintptr_t)d % 16 || len < 64); len -= 8, d += 8, s += 8) {
 		long long v;
@@ -130,7 +130,6 @@ int plat_copy(void *dst, const void *src, size_t len)
 		memcpy(&v, s, 8);
 		_mm_stream_si64((long long *)d, v);
 	}
-	return 0;
 }
 
 void plat_zero(void *dst, size_t len)

@@ -89,8 +89,14 @@ static inline void plat_store(__le64 *word, __le64 value)
 
 void plat_flush(const void *addr, size_t len);
 void plat_fence(void);
-int plat_copy(void *dst, const void *src, size_t len);
+void plat_write(void *dst, const void *src, size_t len);
 void plat_zero(void *dst, size_t len);
+
+static inline int plat_copy(void *dst, const void *src, size_t len)
+{
+	plat_write(dst, src, len);
+	return 0;
+}
 
 static inline int plat_read(void *dst, const void *src, size_t len)
 {

@@ -174,9 +174,9 @@ static int node_build(struct daxcow_pool *pool, struct change *c, int level,
 		      entry_encode(&pool->crc, slot, e);
 		pool->scratch[i] = cpu_to_le64(raw);
 	}
-	ret = pm_copy(pool_addr(pool, node), pool->scratch, DAXCOW_BLOCK_SIZE);
-	if (!ret)
-		return 0;
+	pm_write(pool_addr(pool, node), pool->scratch, DAXCOW_BLOCK_SIZE);
+	return 0;
+
 out_undo:
 	node_undo(pool, c, level, i);
 	return ret;
@@ -395,12 +395,8 @@ static int raise_root(struct daxcow_pool *pool, struct tree *t, u64 vblk)
 		slot = slot_of(up.block, 0);
 		memset(pool->scratch, 0, DAXCOW_BLOCK_SIZE);
 		pool->scratch[0] = cpu_to_le64(entry_encode(&pool->crc, slot, e));
-		ret = pm_copy(pool_addr(pool, up.block), pool->scratch,
-			      DAXCOW_BLOCK_SIZE);
-		if (ret) {
-			space_free(pool, up.block);
-			return ret;
-		}
+		pm_write(pool_addr(pool, up.block), pool->scratch,
+			 DAXCOW_BLOCK_SIZE);
 		pm_fence();				/* P1 */
 		pm_publish(slot_word(pool, t->root_slot),
 			   entry_encode(&pool->crc, t->root_slot, up));

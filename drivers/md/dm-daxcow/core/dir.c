@@ -133,8 +133,8 @@ static int copy_node(struct daxcow_pool *pool, struct dir_copy *copy,
 			pool->scratch[i] = cpu_to_le64(entry_encode(&pool->crc,
 						slot_of(*node, i), e));
 	}
-	return pm_copy(pool_addr(pool, *node), pool->scratch,
-		       DAXCOW_BLOCK_SIZE);
+	pm_write(pool_addr(pool, *node), pool->scratch, DAXCOW_BLOCK_SIZE);
+	return 0;
 }
 
 /* Walk down through nodes that are new; make those that are not. */

@@ -70,9 +70,9 @@ int daxcow_format(void *base, u64 nr_blocks, const struct daxcow_params *p)
 	pm_fence();
 	pm_zero(mem + (super_zero_block(p->chunk_offset) << DAXCOW_BLOCK_SHIFT),
 		DAXCOW_CHUNK_BLOCKS << DAXCOW_BLOCK_SHIFT);
-	pm_copy(mem + ((u64)DAXCOW_BACKUP_BLOCK << DAXCOW_BLOCK_SHIFT), s,
-		DAXCOW_BLOCK_SIZE);
-	pm_copy(mem + 8, (u8 *)s + 8, DAXCOW_BLOCK_SIZE - 8);
+	pm_write(mem + ((u64)DAXCOW_BACKUP_BLOCK << DAXCOW_BLOCK_SHIFT), s,
+		 DAXCOW_BLOCK_SIZE);
+	pm_write(mem + 8, (u8 *)s + 8, DAXCOW_BLOCK_SIZE - 8);
 	pm_fence();					/* P1 */
 	pm_publish((__le64 *)mem, DAXCOW_SUPER_MAGIC);
 	pm_fence();					/* P2 */
@@ -202,6 +202,7 @@ int daxcow_grow(struct daxcow_pool *pool, u64 nr_blocks)
 	ret = space_grow(pool, nr_blocks);
 	if (ret)
 		goto out_unlock;
+	pool->dev_blocks = max(pool->dev_blocks, nr_blocks);
 	/* no entry can name a new block before the lock is dropped */
 	word_publish(pool, DAXCOW_SLOT_SIZE, DAXCOW_ENTRY_SIZE, nr_blocks);
 	set_reserve(pool);
@@ -225,4 +226,11 @@ int daxcow_set_trans(struct daxcow_pool *pool, u64 old, u64 new)
 		word_publish(pool, DAXCOW_SLOT_TRANS, DAXCOW_ENTRY_TRANS, new);
 	mutex_unlock(&pool->lock);
 	return ret;
+}
+
+u64 daxcow_room(struct daxcow_pool *pool)
+{
+	u64 free = READ_ONCE(pool->nr_free);
+
+	return free > pool->reserve ? free - pool->reserve : 0;
 }

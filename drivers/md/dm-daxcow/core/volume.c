@@ -57,19 +57,16 @@ static int record_new(struct daxcow_pool *pool, struct daxcow_record *r,
 	if (root.type != DAXCOW_ENTRY_NONE) {
 		ret = desc_owner_add(space_desc(pool, root.block),
 				     root_slot(*block));
-		if (ret)
-			goto out_free;
+		if (ret) {
+			space_free(pool, *block);
+			return ret;
+		}
 		r->root = cpu_to_le64(entry_encode(&pool->crc,
 						   root_slot(*block), root));
 	}
 	r->crc = cpu_to_le32(crc32c(~0U, r, DAXCOW_RECORD_FIXED));
-	ret = pm_copy(pool_addr(pool, *block), r, sizeof(*r));
-	if (!ret)
-		return 0;
-	desc_owner_del(space_desc(pool, root.block), root_slot(*block));
-out_free:
-	space_free(pool, *block);
-	return ret;
+	pm_write(pool_addr(pool, *block), r, sizeof(*r));
+	return 0;
 }
 
 static int record_root(struct daxcow_pool *pool, u64 record, struct entry *e)
