@@ -48,10 +48,11 @@ static int query(int type, const char *name, struct dm_dev *dev)
 	char *target = NULL, *params = NULL;
 	u64 start, length = 0;
 	struct dm_info info;
-	int err = -ENOMEM;
+	int err = -ENXIO;
 
 	if (!task)
 		return -ENOPKG;
+	/* fails for what cannot be a name */
 	if (!dm_task_set_name(task, name))
 		goto out;
 	err = run(task);

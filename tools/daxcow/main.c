@@ -149,8 +149,9 @@ static int help_all(void)
 	for (i = 0; i < ARRAY_SIZE(commands); i++)
 		printf("  %s %s\n      %s\n", commands[i].name,
 		       commands[i].operands, commands[i].help);
-	puts("\nPOOL is the device-mapper name of a started pool, NAME a volume's name or\n"
-	     "id:N. SIZE is in bytes, or has the unit K, M, G, T or P. Options of all commands:\n");
+	puts("\nPOOL is the device-mapper name of a started pool or the path of its device,\n"
+	     "NAME a volume's name or id:N. SIZE is in bytes, or has the unit K, M, G, T\n"
+	     "or P. Options of all commands:\n");
 	help_options(FOR_ALL);
 	puts("\n\"daxcow COMMAND --help\" shows those of one command; see also daxcow(8).\n\n"
 	     "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 not a pool or\n"

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 #include <libdevmapper.h>
 #include "pool.h"
@@ -198,6 +200,38 @@ static void read_uuid(struct pool *pool)
 	free(answer);
 }
 
+/**
+ * struct search - for a pool by the device that it is on
+ */
+struct search {
+	struct pool *pool;
+	dev_t dev;
+};
+
+static int is_on_device(const struct dm_dev *dev, void *arg)
+{
+	struct search *search = arg;
+	unsigned int major, minor;
+
+	if (sscanf(dev->params, "%u:%u", &major, &minor) == 2 &&
+	    makedev(major, minor) == search->dev)
+		search->pool->dm = *dev;
+	return 0;
+}
+
+static int find_on_device(struct pool *pool, const char *path)
+{
+	struct search search = { .pool = pool };
+	struct stat st;
+	int err;
+
+	if (stat(path, &st) || !S_ISBLK(st.st_mode))
+		return -ENXIO;
+	search.dev = st.st_rdev;
+	err = dm_each(DM_POOL_TARGET, is_on_device, &search);
+	return err ? err : pool->dm.name[0] ? 0 : -ENXIO;
+}
+
 int pool_find(struct pool *pool, const char *name)
 {
 	size_t dir = strlen(dm_dir());
@@ -207,7 +241,8 @@ int pool_find(struct pool *pool, const char *name)
 	/* what completion and copying give */
 	if (!strncmp(name, dm_dir(), dir) && name[dir] == '/')
 		name += dir + 1;
-	err = dm_table(name, &pool->dm);
+	err = name[0] == '/' ? find_on_device(pool, name) :
+			       dm_table(name, &pool->dm);
 	if (err == -ENXIO)
 		return fail(EXIT_NOT_FOUND,
 			    "there is no pool \"%s\"; \"daxcow status\" shows those that are started",

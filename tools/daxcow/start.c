@@ -65,13 +65,13 @@ static int explain_start(int err, const struct media *m,
 
 	if (err == -ENOPKG || err == -EPERM || err == -EACCES)
 		return fail_errno(-err, "cannot start the pool");
+	if (!dm_table(dev->name, &other))
+		return fail(EXIT_EXISTS, "there is a device \"%s\" already",
+			    dev->name);
 	if (!dm_target_known(DM_POOL_TARGET))
 		return fail(EXIT_NO_KERNEL,
 			    "the kernel does not know the target %s: load it with \"modprobe dm-daxcow\"",
 			    DM_POOL_TARGET);
-	if (!dm_table(dev->name, &other))
-		return fail(EXIT_EXISTS, "there is a device \"%s\" already",
-			    dev->name);
 	if (err == -EBUSY)
 		return fail(EXIT_BUSY,
 			    "%s: in use, or its pool is started already (see \"daxcow status\")",
