@@ -76,6 +76,10 @@ static int explain_start(int err, const struct media *m,
 		return fail(EXIT_BUSY,
 			    "%s: in use, or its pool is started already (see \"daxcow status\")",
 			    m->path);
+	if (err == -EOPNOTSUPP)
+		return fail(EXIT_FAILED,
+			    "%s: not persistent memory that can be used with DAX; \"ndctl create-namespace -m fsdax\" makes such a device",
+			    m->path);
 	if (err == -EUCLEAN)
 		return fail(EXIT_DAMAGED,
 			    "%s: the pool is damaged; \"daxcow check %s\" says where, --readonly may still start it",
