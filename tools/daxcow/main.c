@@ -45,7 +45,7 @@ static const struct command commands[] = {
 	  "show all pools, or one in detail" },
 	{ "list", cmd_list, 1, 1, "bq", "POOL",
 	  "show the volumes of a pool" },
-	{ "create", cmd_create, 2, 2, "si", "POOL NAME",
+	{ "create", cmd_create, 2, 2, "si", "POOL NAME --size SIZE",
 	  "make an empty volume; takes no space until it is written" },
 	{ "snapshot", cmd_snapshot, 2, MANY, "",
 	  "POOL ORIGIN NAME | POOL ORIGIN=NAME...",
@@ -58,9 +58,9 @@ static const struct command commands[] = {
 	  "delete volumes" },
 	{ "resize", cmd_resize, 3, 3, "f", "POOL NAME SIZE",
 	  "change the size of a volume; shrinking needs --force" },
-	{ "activate", cmd_activate, 1, MANY, "anr", "POOL [NAME...]",
+	{ "activate", cmd_activate, 1, MANY, "anr", "POOL NAME...|--all",
 	  "make block devices /dev/mapper/POOL-NAME" },
-	{ "deactivate", cmd_deactivate, 1, MANY, "a", "POOL [NAME...]",
+	{ "deactivate", cmd_deactivate, 1, MANY, "a", "POOL NAME...|--all",
 	  "remove these block devices; the volumes stay" },
 };
 

@@ -2,6 +2,7 @@
 /*
  * Changing volumes: daxcow create, snapshot, clone, rollback, remove, resize.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -162,25 +163,28 @@ static int take_shots(const struct pool *pool, const struct shots *s)
 {
 	char *text = NULL;
 	size_t size, i;
+	int err;
 	FILE *f;
-	int rc;
 
 	f = open_memstream(&text, &size);
 	if (!f)
 		return fail(EXIT_FAILED, "out of memory");
+	fputs("create_snaps", f);
 	for (i = 0; i < s->nr; i++)
 		fprintf(f, " %u %u %s", s->v[i].id,
 			s->origin[i], s->v[i].name);
-	if (fclose(f))
-		rc = fail(EXIT_FAILED, "out of memory");
-	else
-		rc = pool_message(pool, "cannot take the snapshot",
-				  "create_snaps%s", text);
+	if (fclose(f)) {
+		free(text);
+		return fail(EXIT_FAILED, "out of memory");
+	}
+	err = dm_message(pool->dm.name, text, NULL);
 	free(text);
-	if (rc == EXIT_BUSY)
-		fail(rc,
-		     "a file system above an origin could not be frozen: is it mounted through another device? Freeze it with fsfreeze(8) and try again");
-	return rc;
+	if (err == -EBUSY)
+		return fail(EXIT_BUSY,
+			    "%s: a file system on an origin could not be frozen: is it mounted through another device above? Freeze it with fsfreeze(8) and try again; dmesg tells which",
+			    pool->dm.name);
+	return err ? fail_errno(-err, "%s: cannot take the snapshot",
+				pool->dm.name) : EXIT_DONE;
 }
 
 /* The kernel has made up their uuids and sizes. */
@@ -247,10 +251,12 @@ int cmd_clone(const struct args *a)
 /* Refuse early, with the device's name: the kernel only knows that it is open. */
 static int must_be_inactive(const struct volume *v)
 {
+	char text[VOLUME_TEXT];
+
 	if (!v->device[0])
 		return EXIT_DONE;
 	return fail(EXIT_BUSY, "%s is active as %s/%s; deactivate it first",
-		    v->name, dm_dir(), v->device);
+		    volume_text(v, text), dm_dir(), v->device);
 }
 
 static int roll_back(const struct args *a, struct pool *pool)
