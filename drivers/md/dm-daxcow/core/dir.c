@@ -92,6 +92,8 @@ int dir_next(struct daxcow_pool *pool, u32 *id, u64 *record)
 
 /**
  * struct dir_copy - new nodes of a change that is not published yet
+ * @nr:		number of nodes
+ * @cap:	room for them
  * @node:	their blocks
  * @old:	what each replaces, or 0
  */

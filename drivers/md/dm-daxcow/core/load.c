@@ -16,6 +16,7 @@
 
 /**
  * struct frame - a node that is being walked
+ * @block:	the node
  * @kind:	of the node
  * @level:	of the node; ROOT_LEVEL for a record
  * @index:	next entry

@@ -13,14 +13,14 @@
  */
 #include "internal.h"
 
-static u32 *list_head(struct daxcow_pool *pool, bool partial)
+static u32 *chunk_list(struct daxcow_pool *pool, bool partial)
 {
 	return partial ? &pool->partial_chunks : &pool->free_chunks;
 }
 
-static void list_add(struct daxcow_pool *pool, u32 c, bool partial)
+static void chunk_list_add(struct daxcow_pool *pool, u32 c, bool partial)
 {
-	u32 *head = list_head(pool, partial);
+	u32 *head = chunk_list(pool, partial);
 	struct chunk *chunk = &pool->chunks[c];
 
 	chunk->prev = NO_CHUNK;
@@ -30,14 +30,14 @@ static void list_add(struct daxcow_pool *pool, u32 c, bool partial)
 	*head = c;
 }
 
-static void list_del(struct daxcow_pool *pool, u32 c, bool partial)
+static void chunk_list_del(struct daxcow_pool *pool, u32 c, bool partial)
 {
 	struct chunk *chunk = &pool->chunks[c];
 
 	if (chunk->prev != NO_CHUNK)
 		pool->chunks[chunk->prev].next = chunk->next;
 	else
-		*list_head(pool, partial) = chunk->next;
+		*chunk_list(pool, partial) = chunk->next;
 	if (chunk->next != NO_CHUNK)
 		pool->chunks[chunk->next].prev = chunk->prev;
 }
@@ -49,13 +49,13 @@ static bool chunk_is_free(const struct chunk *chunk)
 
 static void chunk_free_add(struct daxcow_pool *pool, u32 c)
 {
-	list_add(pool, c, false);
+	chunk_list_add(pool, c, false);
 	pool->nr_chunks_free++;
 }
 
 static void chunk_free_del(struct daxcow_pool *pool, u32 c)
 {
-	list_del(pool, c, false);
+	chunk_list_del(pool, c, false);
 	pool->nr_chunks_free--;
 }
 
@@ -109,7 +109,7 @@ int space_split(struct daxcow_pool *pool, u32 c)
 		for (i = 0; i < DAXCOW_CHUNK_BLOCKS; i++)
 			split_set_free(s, i);
 		chunk_free_del(pool, c);
-		list_add(pool, c, true);
+		chunk_list_add(pool, c, true);
 	} else {
 		for (i = 0; i < DAXCOW_CHUNK_BLOCKS; i++)
 			if (desc_copy(&s->desc[i], &chunk->desc))
@@ -147,7 +147,7 @@ static int chunk_trim(struct daxcow_pool *pool, u32 c, u64 end)
 		pool->nr_free--;
 	}
 	if (!s->nr_free)
-		list_del(pool, c, true);
+		chunk_list_del(pool, c, true);
 	return 0;
 }
 
@@ -205,7 +205,7 @@ static void chunk_untrim(struct daxcow_pool *pool, u32 c, u64 end)
 		pool->nr_free++;
 	}
 	if (!had && s->nr_free)
-		list_add(pool, c, true);
+		chunk_list_add(pool, c, true);
 }
 
 /* Add blocks; pool->nr_blocks is set by this. Returns 0, -ENOMEM. */
@@ -276,7 +276,7 @@ static void block_take(struct daxcow_pool *pool, u32 c, u32 i, enum kind kind)
 
 	split_clear_free(s, i);
 	if (!s->nr_free)
-		list_del(pool, c, true);
+		chunk_list_del(pool, c, true);
 	desc_set_kind(&s->desc[i], kind);
 	count_kind(pool, kind, 1);
 }
@@ -374,10 +374,10 @@ void space_free(struct daxcow_pool *pool, u64 block)
 	desc_drop(&s->desc[i]);
 	split_set_free(s, i);
 	if (s->nr_free == 1)
-		list_add(pool, c, true);
+		chunk_list_add(pool, c, true);
 	if (s->nr_free < DAXCOW_CHUNK_BLOCKS)
 		return;
-	list_del(pool, c, true);
+	chunk_list_del(pool, c, true);
 	pool->chunks[c].split = NULL;
 	split_free(pool, s);
 	chunk_free_add(pool, c);

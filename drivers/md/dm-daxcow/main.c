@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The module: registers the targets.
+ */
+#include <linux/module.h>
+
+#include "target.h"
+
+static int __init daxcow_init(void)
+{
+	int ret;
+
+	ret = dm_register_target(&pool_target);
+	if (ret)
+		return ret;
+	ret = dm_register_target(&volume_target);
+	if (ret) {
+		dm_unregister_target(&pool_target);
+		return ret;
+	}
+#ifdef DAXCOW_DAX
+	DMINFO("loaded");
+#else
+	DMINFO("loaded; this kernel lacks daxcow's patches, so volumes are plain block devices without DAX");
+#endif
+	return 0;
+}
+
+static void __exit daxcow_exit(void)
+{
+	dm_unregister_target(&volume_target);
+	dm_unregister_target(&pool_target);
+}
+
+module_init(daxcow_init);
+module_exit(daxcow_exit);
+
+module_param_named(no_space_timeout, no_space_timeout_secs, uint, 0644);
+MODULE_PARM_DESC(no_space_timeout, "Out of space queue IO timeout in seconds; 0 waits for ever");
+
+MODULE_DESCRIPTION("Device-mapper volumes that share persistent memory under DAX");
+MODULE_LICENSE("GPL");

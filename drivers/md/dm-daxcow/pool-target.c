@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The target "daxcow-pool": table, status, resume.
+ *
+ *   daxcow-pool <data dev> <low water mark (blocks)>
+ *               [<number of feature args> [<arg>]*]
+ *
+ * The device itself carries no data of users: it is read for blkid and the
+ * like, not written.
+ */
+#include <linux/sched/mm.h>
+
+#include "target.h"
+
+/**
+ * struct pool_table - one table line of a pool
+ * @pool:	shared with the device's other tables
+ * @dev:	data device
+ * @ti:		the target
+ * @features:	as given
+ * @low_water:	in blocks
+ * @nr_blocks:	length of the table
+ */
+struct pool_table {
+	struct pool *pool;
+	struct dm_dev *dev;
+	struct dm_target *ti;
+	struct features features;
+	u64 low_water;
+	u64 nr_blocks;
+};
+
+static int parse_features(struct dm_arg_set *as, struct features *f,
+			  struct dm_target *ti)
+{
+	static const struct dm_arg args[] = {
+		{0, 5, "Number of feature arguments must be 0 to 5"},
+	};
+	unsigned int nr;
+	int ret;
+
+	if (!as->argc)
+		return 0;
+	ret = dm_read_arg_group(args, as, &nr, &ti->error);
+	for (; nr && !ret; nr--) {
+		const char *arg = dm_shift_arg(as);
+
+		if (!strcasecmp(arg, "error_if_no_space")) {
+			f->error_if_no_space = true;
+		} else if (!strcasecmp(arg, "read_only")) {
+			f->read_only = true;
+		} else if (!strcasecmp(arg, "ignore_discard")) {
+			f->ignore_discard = true;
+		} else if (!strcasecmp(arg, "cow_4k")) {
+			f->cow = DAXCOW_COW_4K;
+		} else if (!strcasecmp(arg, "cow_2m")) {
+			f->cow = DAXCOW_COW_2M;
+		} else {
+			ti->error = "Unknown feature: use error_if_no_space, read_only, ignore_discard, cow_4k, cow_2m";
+			ret = -EINVAL;
+		}
+	}
+	if (!ret && as->argc) {
+		ti->error = "Too many arguments";
+		ret = -EINVAL;
+	}
+	return ret;
+}
+
+static int parse(struct pool_table *pt, struct dm_target *ti,
+		 unsigned int argc, char **argv)
+{
+	struct dm_arg_set as = { .argc = argc, .argv = argv };
+	const char *path;
+
+	if (argc < 2) {
+		ti->error = "Arguments: <data device> <low water mark, blocks> [<number of features> <feature>...]";
+		return -EINVAL;
+	}
+	path = dm_shift_arg(&as);
+	if (kstrtoull(dm_shift_arg(&as), 10, &pt->low_water)) {
+		ti->error = "Low water mark is not a number of blocks";
+		return -EINVAL;
+	}
+	if (parse_features(&as, &pt->features, ti))
+		return -EINVAL;
+	if (dm_get_device(ti, path, dm_table_get_mode(ti->table), &pt->dev)) {
+		ti->error = "Cannot open the data device";
+		return -ENODEV;
+	}
+	return 0;
+}
+
+static int check_size(struct pool_table *pt, struct dm_target *ti)
+{
+	sector_t size = bdev_nr_sectors(pt->dev->bdev);
+
+	if (ti->begin) {
+		ti->error = "A pool is the only target of its device";
+		return -EINVAL;
+	}
+	if (ti->len > size) {
+		ti->error = "Table is longer than the data device";
+		return -EINVAL;
+	}
+	pt->nr_blocks = ti->len >> BLOCK_SECTORS_SHIFT;
+	if (pt->nr_blocks < DAXCOW_MIN_BLOCKS) {
+		ti->error = "Data device is too small: a pool needs 16 MiB";
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int pool_ctr(struct dm_target *ti, unsigned int argc, char **argv)
+{
+	struct pool_table *pt;
+	struct pool *pool;
+	int ret;
+
+	pt = kzalloc(sizeof(*pt), GFP_KERNEL);
+	if (!pt) {
+		ti->error = "Not enough memory";
+		return -ENOMEM;
+	}
+	pt->ti = ti;
+	ret = parse(pt, ti, argc, argv);
+	if (ret)
+		goto out_free;
+	ret = check_size(pt, ti);
+	if (ret)
+		goto out_put_device;
+	mutex_lock(&pools_lock);
+	pool = pool_get(ti, pt->dev, pt->nr_blocks, &pt->features);
+	mutex_unlock(&pools_lock);
+	if (IS_ERR(pool)) {
+		ret = PTR_ERR(pool);
+		goto out_put_device;
+	}
+	pt->pool = pool;
+	ti->private = pt;
+	ti->num_flush_bios = 1;
+	ti->flush_supported = true;
+	return 0;
+
+out_put_device:
+	dm_put_device(ti, pt->dev);
+out_free:
+	kfree(pt);
+	return ret;
+}
+
+static void pool_dtr(struct dm_target *ti)
+{
+	struct pool_table *pt = ti->private;
+
+	mutex_lock(&pools_lock);
+	if (pt->pool->ti == ti)
+		pt->pool->ti = NULL;
+	pool_put(pt->pool);
+	mutex_unlock(&pools_lock);
+	dm_put_device(ti, pt->dev);
+	kfree(pt);
+}
+
+static int pool_map_bio(struct dm_target *ti, struct bio *bio)
+{
+	struct pool_table *pt = ti->private;
+
+	if (bio_sectors(bio) && bio_op(bio) != REQ_OP_READ)
+		return DM_MAPIO_KILL;
+	bio_set_dev(bio, pt->dev->bdev);
+	return DM_MAPIO_REMAPPED;
+}
+
+static int pool_iterate_devices(struct dm_target *ti,
+				iterate_devices_callout_fn fn, void *data)
+{
+	struct pool_table *pt = ti->private;
+
+	return fn(ti, pt->dev, 0, ti->len, data);
+}
+
+/*
+ * There is nothing to access. But volumes find DAX support through their
+ * pool's device, so it has to have some.
+ */
+static long pool_direct_access(struct dm_target *ti, pgoff_t pgoff,
+			       long nr_pages, enum dax_access_mode mode,
+			       void **kaddr, pfn_t *pfn)
+{
+	return -EIO;
+}
+
+static int pool_zero_page_range(struct dm_target *ti, pgoff_t pgoff,
+				size_t nr_pages)
+{
+	return -EIO;
+}
+
+/* A longer table for a data device that has grown. */
+static int maybe_grow(struct pool_table *pt)
+{
+	struct pool *pool = pt->pool;
+	struct daxcow_pool_info info;
+	int ret;
+
+	daxcow_pool_info(pool->core, &info);
+	if (pt->nr_blocks == info.nr_blocks || info.read_only)
+		return 0;
+	if (pt->nr_blocks < info.nr_blocks) {
+		DMERR("%s: cannot shrink the pool from %llu to %llu blocks",
+		      dm_device_name(pool->md), info.nr_blocks, pt->nr_blocks);
+		return -EINVAL;
+	}
+	if (pt->nr_blocks > pool->nr_blocks) {
+		ret = pool_extend(pool, pt->nr_blocks);
+		if (ret)
+			return ret;
+	}
+	ret = daxcow_grow(pool->core, pt->nr_blocks);
+	if (ret)
+		DMERR("%s: cannot grow the pool: %d", dm_device_name(pool->md),
+		      ret);
+	else
+		DMINFO("%s: pool has grown from %llu to %llu blocks",
+		       dm_device_name(pool->md), info.nr_blocks, pt->nr_blocks);
+	return ret;
+}
+
+static int pool_preresume(struct dm_target *ti)
+{
+	struct pool_table *pt = ti->private;
+
+	pt->pool->bdev = pt->dev->bdev;
+	pt->pool->dax_dev = pt->dev->dax_dev;
+	return maybe_grow(pt);
+}
+
+static void pool_resume(struct dm_target *ti)
+{
+	struct pool_table *pt = ti->private;
+	struct pool *pool = pt->pool;
+
+	spin_lock(&pool->lock);
+	pool->ti = ti;
+	pool->features.error_if_no_space = pt->features.error_if_no_space;
+	pool->features.ignore_discard = pt->features.ignore_discard;
+	pool->low_water = pt->low_water;
+	pool->low_water_sent = false;
+	spin_unlock(&pool->lock);
+	daxcow_set_cow(pool->core, pt->features.cow);
+	pool_wake(pool);
+}
+
+static void status_info(struct pool *pool, char *result, unsigned int maxlen)
+{
+	struct daxcow_pool_info info;
+	unsigned int sz = 0;
+
+	daxcow_pool_info(pool->core, &info);
+	DMEMIT("%llu %llu/%llu %llu/%llu - %s %s %s - %u ", info.trans,
+	       info.nr_meta, info.nr_blocks, info.nr_data, info.nr_blocks,
+	       pool_mode_name(pool),
+	       pool->features.ignore_discard ? "ignore_discard" :
+					       "no_discard_passdown",
+	       pool->features.error_if_no_space ? "error_if_no_space" :
+						  "queue_if_no_space", 0);
+}
+
+static void status_table(struct pool_table *pt, char *result,
+			 unsigned int maxlen)
+{
+	const struct features *f = &pt->features;
+	unsigned int sz = 0;
+
+	DMEMIT("%s %llu %u", pt->dev->name, pt->low_water,
+	       f->error_if_no_space + f->read_only + f->ignore_discard +
+	       (f->cow != DAXCOW_COW_AUTO));
+	if (f->error_if_no_space)
+		DMEMIT(" error_if_no_space");
+	if (f->read_only)
+		DMEMIT(" read_only");
+	if (f->ignore_discard)
+		DMEMIT(" ignore_discard");
+	if (f->cow != DAXCOW_COW_AUTO)
+		DMEMIT(" %s", f->cow == DAXCOW_COW_4K ? "cow_4k" : "cow_2m");
+}
+
+static void pool_status(struct dm_target *ti, status_type_t type,
+			unsigned int flags, char *result, unsigned int maxlen)
+{
+	struct pool_table *pt = ti->private;
+
+	switch (type) {
+	case STATUSTYPE_INFO:
+		status_info(pt->pool, result, maxlen);
+		break;
+	case STATUSTYPE_TABLE:
+		status_table(pt, result, maxlen);
+		break;
+	case STATUSTYPE_IMA:
+		*result = '\0';
+		break;
+	}
+}
+
+static int pool_message_target(struct dm_target *ti, unsigned int argc,
+			       char **argv, char *result, unsigned int maxlen)
+{
+	struct pool_table *pt = ti->private;
+
+	return pool_message(pt->pool, argc, argv, result, maxlen);
+}
+
+struct target_type pool_target = {
+	.name = "daxcow-pool",
+	.features = DM_TARGET_SINGLETON | DM_TARGET_ALWAYS_WRITEABLE |
+		    DM_TARGET_IMMUTABLE,
+	.version = {1, 0, 0},
+	.module = THIS_MODULE,
+	.ctr = pool_ctr,
+	.dtr = pool_dtr,
+	.map = pool_map_bio,
+	.preresume = pool_preresume,
+	.resume = pool_resume,
+	.status = pool_status,
+	.message = pool_message_target,
+	.iterate_devices = pool_iterate_devices,
+	.direct_access = pool_direct_access,
+	.dax_zero_page_range = pool_zero_page_range,
+};

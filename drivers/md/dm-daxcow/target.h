@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Private to the module: what its targets know about pools and volumes. The
+ * engine's structures are not visible here.
+ *
+ * Locks, outer to inner:
+ *
+ *   pools_lock		list of pools, their volumes' lists
+ *     bdev_freeze()	of a volume, see snapshot.c
+ *       pool->srcu	read section of a bio; the DAX paths' is dax_read_lock
+ *         engine lock	taken inside of daxcow_*()
+ *   pool->lock		deferred bios and mode; spinlock, innermost
+ */
+#ifndef DM_DAXCOW_TARGET_H
+#define DM_DAXCOW_TARGET_H
+
+#include <linux/blkdev.h>
+#include <linux/dax.h>
+#include <linux/device-mapper.h>
+#include <linux/pfn_t.h>
+#include <linux/refcount.h>
+#include <linux/srcu.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+
+#include <daxcow/core.h>
+
+#define DM_MSG_PREFIX "daxcow"
+
+#define BLOCK_SECTORS_SHIFT	(DAXCOW_BLOCK_SHIFT - SECTOR_SHIFT)
+#define BLOCK_SECTORS		(1U << BLOCK_SECTORS_SHIFT)
+
+enum pool_mode {
+	POOL_WRITE,
+	POOL_OUT_OF_SPACE,
+	POOL_READ_ONLY,
+};
+
+/**
+ * struct segment - a physically contiguous part of the pool's device
+ * @block:	first block of the pool
+ * @pfn:	of that block
+ */
+struct segment {
+	u64 block;
+	pfn_t pfn;
+};
+
+/**
+ * struct features - optional arguments of a pool's table line
+ */
+struct features {
+	bool error_if_no_space;
+	bool read_only;
+	bool ignore_discard;
+	enum daxcow_cow cow;
+};
+
+/**
+ * struct pool - a loaded pool; outlives the tables that refer to it
+ * @list:	in the list of pools
+ * @md:		its mapped device, what volumes find it by
+ * @users:	tables of the pool and volumes
+ * @core:	the engine's
+ * @bdev:	data device
+ * @dax_dev:	of the data device, set while a table is bound
+ * @dax_pgoff:	of block 0 in @dax_dev
+ * @segments:	where its memory lies, sorted
+ * @vaddr:	vmap of the segments when there are several
+ * @nr_blocks:	of the device that are mapped
+ * @srcu:	read sections of bios
+ * @wq:		reclaim and deferred bios
+ * @reclaim:	frees what owners have left
+ * @no_space_timeout: fails bios that waited too long
+ * @ti:		the live table's target
+ * @lock:	mode, deferred, low water
+ * @deferred:	bios that wait for space
+ * @low_water:	free blocks below which an event is sent
+ * @low_water_sent: it was, since the last resume
+ * @volumes:	active ones
+ */
+struct pool {
+	struct list_head list;
+	struct mapped_device *md;
+	refcount_t users;
+	struct daxcow_pool *core;
+	struct block_device *bdev;
+	struct dax_device *dax_dev;
+	pgoff_t dax_pgoff;
+	struct segment *segments;
+	unsigned int nr_segments;
+	void *base;
+	void *vaddr;
+	u64 nr_blocks;
+	u64 zero_block;
+	struct srcu_struct srcu;
+	struct workqueue_struct *wq;
+	struct delayed_work reclaim;
+	struct delayed_work no_space_timeout;
+	struct dm_target *ti;
+	struct features features;
+	spinlock_t lock;
+	enum pool_mode mode;
+	struct bio_list deferred;
+	u64 low_water;
+	bool low_water_sent;
+	bool event_due;
+	struct list_head volumes;
+};
+
+/**
+ * struct volume - an active volume; shared by the tables that name it
+ * @list:	in the pool's
+ * @users:	tables
+ * @granted:	regions (chunks of the volume) with write access that was
+ *		handed out through DAX since the last snapshot, see snapshot.c
+ * @granted_all: @granted could not take one: look everywhere
+ */
+struct volume {
+	struct list_head list;
+	struct pool *pool;
+	struct daxcow_volume *core;
+	unsigned int users;
+	u32 id;
+	struct mapped_device *md;
+	struct xarray granted;
+	bool granted_all;
+};
+
+/**
+ * struct volume_table - one table line of a volume
+ */
+struct volume_table {
+	struct volume *vol;
+	struct dm_dev *pool_dev;
+	struct dm_target *ti;
+	bool no_dax;
+};
+
+extern struct mutex pools_lock;
+extern unsigned int no_space_timeout_secs;
+
+/* pool.c */
+struct pool *pool_find(struct mapped_device *md);
+struct pool *pool_get(struct dm_target *ti, struct dm_dev *dev, u64 nr_blocks,
+		      const struct features *features);
+void pool_put(struct pool *pool);
+int pool_extend(struct pool *pool, u64 nr_blocks);
+pfn_t pool_pfn(const struct pool *pool, u64 block);
+void pool_wake(struct pool *pool);
+void pool_no_space(struct pool *pool);
+void pool_check_low_water(struct pool *pool);
+const char *pool_mode_name(const struct pool *pool);
+void pool_retry_deferred(struct pool *pool);
+bool pool_defer(struct pool *pool, struct bio *bio);
+bool pool_drain(struct pool *pool);
+
+/* pool-target.c, volume-target.c */
+extern struct target_type pool_target;
+extern struct target_type volume_target;
+
+/* bio.c */
+int volume_bio(struct volume *vol, struct bio *bio);
+
+/* dax.c */
+#ifdef DAXCOW_DAX
+long volume_direct_access(struct dm_target *ti, pgoff_t pgoff, long nr_pages,
+			  enum dax_access_mode mode, void **kaddr, pfn_t *pfn);
+int volume_zero_page_range(struct dm_target *ti, pgoff_t pgoff,
+			   size_t nr_pages);
+size_t volume_recovery_write(struct dm_target *ti, pgoff_t pgoff, void *addr,
+			     size_t bytes, struct iov_iter *i);
+#endif
+
+/* message.c */
+int pool_message(struct pool *pool, unsigned int argc, char **argv,
+		 char *result, unsigned int maxlen);
+
+/* snapshot.c */
+int pool_snapshot(struct pool *pool, struct daxcow_volume_desc *d,
+		  unsigned int nr);
+
+/* pages.c */
+int pool_pages(struct pool *pool, char *result, unsigned int maxlen);
+bool pool_block_busy(void *ctx, u64 block, u64 nr);
+
+#endif /* DM_DAXCOW_TARGET_H */

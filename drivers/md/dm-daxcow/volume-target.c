@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The target "daxcow": a volume of a pool.
+ *
+ *   daxcow <pool dev> <dev id> [<number of feature args> [no_dax]]
+ *
+ * It reports the pool's device as the one below, so that it has DAX when the
+ * pool has been resumed before its own table is loaded. Without the kernel
+ * series (see Kbuild), or with no_dax, it is a plain block device.
+ */
+#include "target.h"
+
+static struct volume *volume_find(struct pool *pool, u32 id)
+{
+	struct volume *vol;
+
+	list_for_each_entry(vol, &pool->volumes, list)
+		if (vol->id == id)
+			return vol;
+	return NULL;
+}
+
+/* Under pools_lock. Sets ti->error on failure. */
+static struct volume *volume_get(struct dm_target *ti, struct pool *pool,
+				 u32 id)
+{
+	struct mapped_device *md = dm_table_get_md(ti->table);
+	struct volume *vol = volume_find(pool, id);
+	int ret;
+
+	if (vol && vol->md != md) {
+		ti->error = "Volume is active under another name";
+		return ERR_PTR(-EBUSY);
+	}
+	if (vol) {
+		vol->users++;
+		return vol;
+	}
+	vol = kzalloc(sizeof(*vol), GFP_KERNEL);
+	if (!vol) {
+		ti->error = "Not enough memory";
+		return ERR_PTR(-ENOMEM);
+	}
+	ret = daxcow_open(pool->core, id, &vol->core);
+	if (ret) {
+		ti->error = ret == -ENOENT ? "No volume with this id: see dmsetup message <pool> 0 list 0" :
+					     "Cannot open the volume";
+		kfree(vol);
+		return ERR_PTR(ret);
+	}
+	vol->pool = pool;
+	vol->id = id;
+	vol->md = md;
+	vol->users = 1;
+	xa_init(&vol->granted);
+	list_add(&vol->list, &pool->volumes);
+	refcount_inc(&pool->users);
+	return vol;
+}
+
+/* Under pools_lock. */
+static void volume_put(struct volume *vol)
+{
+	struct pool *pool = vol->pool;
+
+	if (--vol->users)
+		return;
+	list_del(&vol->list);
+	xa_destroy(&vol->granted);
+	daxcow_close(vol->core);
+	kfree(vol);
+	pool_put(pool);
+}
+
+static int parse_features(struct volume_table *vt, struct dm_target *ti,
+			  unsigned int argc, char **argv)
+{
+	static const struct dm_arg args[] = {
+		{0, 1, "Number of feature arguments must be 0 or 1"},
+	};
+	struct dm_arg_set as = { .argc = argc, .argv = argv };
+	unsigned int nr;
+
+	if (!argc)
+		return 0;
+	if (dm_read_arg_group(args, &as, &nr, &ti->error))
+		return -EINVAL;
+	for (; nr; nr--) {
+		if (strcasecmp(dm_shift_arg(&as), "no_dax")) {
+			ti->error = "Unknown feature: use no_dax";
+			return -EINVAL;
+		}
+		vt->no_dax = true;
+	}
+	if (as.argc) {
+		ti->error = "Too many arguments";
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int check_size(struct volume_table *vt, struct dm_target *ti)
+{
+	u64 size = daxcow_volume_size(vt->vol->core);
+
+	if ((ti->begin | ti->len) & (BLOCK_SECTORS - 1)) {
+		ti->error = "Start and length must be multiples of 4 KiB (8 sectors)";
+		return -EINVAL;
+	}
+	if (!size)
+		size = DAXCOW_MAX_VOLUME_BLOCKS;
+	if (ti->len >> BLOCK_SECTORS_SHIFT > size) {
+		ti->error = "Table is longer than the volume: resize it first (daxcow resize, or message resize)";
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int volume_bind(struct volume_table *vt, struct dm_target *ti, u32 id)
+{
+	struct pool *pool;
+	struct mapped_device *pool_md;
+	int ret = 0;
+
+	pool_md = dm_get_md(vt->pool_dev->bdev->bd_dev);
+	if (!pool_md) {
+		ti->error = "Pool is not a device-mapper device";
+		return -EINVAL;
+	}
+	mutex_lock(&pools_lock);
+	pool = pool_find(pool_md);
+	if (!pool) {
+		ti->error = "Device is not an active daxcow pool";
+		ret = -EINVAL;
+	} else if (!pool->ti || dm_suspended(pool->ti)) {
+		ti->error = "Unable to activate volume while its pool is suspended";
+		ret = -EINVAL;
+	} else {
+		vt->vol = volume_get(ti, pool, id);
+		if (IS_ERR(vt->vol))
+			ret = PTR_ERR(vt->vol);
+	}
+	if (!ret) {
+		ret = check_size(vt, ti);
+		if (ret)
+			volume_put(vt->vol);
+	}
+	mutex_unlock(&pools_lock);
+	dm_put(pool_md);
+	return ret;
+}
+
+static void set_limits(struct volume_table *vt, struct dm_target *ti)
+{
+	ti->private = vt;
+	ti->num_flush_bios = 1;
+	ti->flush_supported = true;
+	ti->num_discard_bios = 1;
+	ti->discards_supported = true;
+	ti->limit_swap_bios = true;
+	ti->accounts_remapped_io = false;
+	ti->per_io_data_size = sizeof(struct volume *);
+#ifdef DAXCOW_DAX
+	ti->dax_remaps = !vt->no_dax;
+#endif
+}
+
+static int volume_ctr(struct dm_target *ti, unsigned int argc, char **argv)
+{
+	struct volume_table *vt;
+	int ret;
+	u32 id;
+
+	if (argc < 2) {
+		ti->error = "Arguments: <pool device> <volume id> [<number of features> no_dax]";
+		return -EINVAL;
+	}
+	if (kstrtou32(argv[1], 10, &id) || id > DAXCOW_MAX_ID) {
+		ti->error = "Volume id must be 0 to 16777215";
+		return -EINVAL;
+	}
+	vt = kzalloc(sizeof(*vt), GFP_KERNEL);
+	if (!vt) {
+		ti->error = "Not enough memory";
+		return -ENOMEM;
+	}
+	vt->ti = ti;
+	ret = parse_features(vt, ti, argc - 2, argv + 2);
+	if (ret)
+		goto out_free;
+	ret = dm_get_device(ti, argv[0], dm_table_get_mode(ti->table),
+			    &vt->pool_dev);
+	if (ret) {
+		ti->error = "Cannot open the pool's device";
+		goto out_free;
+	}
+	ret = volume_bind(vt, ti, id);
+	if (ret) {
+		dm_put_device(ti, vt->pool_dev);
+		goto out_free;
+	}
+	set_limits(vt, ti);
+	return 0;
+
+out_free:
+	kfree(vt);
+	return ret;
+}
+
+static void volume_dtr(struct dm_target *ti)
+{
+	struct volume_table *vt = ti->private;
+
+	mutex_lock(&pools_lock);
+	volume_put(vt->vol);
+	mutex_unlock(&pools_lock);
+	dm_put_device(ti, vt->pool_dev);
+	kfree(vt);
+}
+
+/*
+ * An empty flush goes on to the data device: what was written is in its
+ * persistence domain, unless that is behind a host (virtio-pmem).
+ */
+static int volume_map(struct dm_target *ti, struct bio *bio)
+{
+	struct volume_table *vt = ti->private;
+
+	if (!bio_sectors(bio)) {
+		bio_set_dev(bio, vt->vol->pool->bdev);
+		return DM_MAPIO_REMAPPED;
+	}
+	bio->bi_iter.bi_sector = dm_target_offset(ti, bio->bi_iter.bi_sector);
+	*(struct volume **)dm_per_bio_data(bio, sizeof(vt->vol)) = vt->vol;
+	return volume_bio(vt->vol, bio);
+}
+
+static int volume_iterate_devices(struct dm_target *ti,
+				  iterate_devices_callout_fn fn, void *data)
+{
+	struct volume_table *vt = ti->private;
+	struct dm_dev plain = *vt->pool_dev;
+
+	/* how dm is told that there is no DAX below */
+	if (vt->no_dax)
+		plain.dax_dev = NULL;
+	return fn(ti, &plain, 0, bdev_nr_sectors(plain.bdev), data);
+}
+
+static void volume_io_hints(struct dm_target *ti, struct queue_limits *limits)
+{
+	limits->physical_block_size = DAXCOW_BLOCK_SIZE;
+	limits->io_min = DAXCOW_BLOCK_SIZE;
+	limits->io_opt = DAXCOW_CHUNK_BLOCKS * DAXCOW_BLOCK_SIZE;
+	limits->discard_granularity = DAXCOW_BLOCK_SIZE;
+	limits->max_hw_discard_sectors = 1U << (30 - SECTOR_SHIFT);
+}
+
+static void volume_status(struct dm_target *ti, status_type_t type,
+			  unsigned int flags, char *result, unsigned int maxlen)
+{
+	struct volume_table *vt = ti->private;
+	unsigned int sz = 0;
+	u64 mapped, highest;
+
+	switch (type) {
+	case STATUSTYPE_INFO:
+		daxcow_volume_mapped(vt->vol->core, &mapped, &highest);
+		DMEMIT("%llu ", mapped << BLOCK_SECTORS_SHIFT);
+		if (mapped)
+			DMEMIT("%llu", ((highest + 1) << BLOCK_SECTORS_SHIFT) - 1);
+		else
+			DMEMIT("-");
+		break;
+	case STATUSTYPE_TABLE:
+		DMEMIT("%s %u", vt->pool_dev->name, vt->vol->id);
+		if (vt->no_dax)
+			DMEMIT(" 1 no_dax");
+		break;
+	case STATUSTYPE_IMA:
+		*result = '\0';
+		break;
+	}
+}
+
+struct target_type volume_target = {
+	.name = "daxcow",
+	.version = {1, 0, 0},
+	.module = THIS_MODULE,
+	.ctr = volume_ctr,
+	.dtr = volume_dtr,
+	.map = volume_map,
+	.status = volume_status,
+	.iterate_devices = volume_iterate_devices,
+	.io_hints = volume_io_hints,
+#ifdef DAXCOW_DAX
+	.direct_access = volume_direct_access,
+	.dax_zero_page_range = volume_zero_page_range,
+	.dax_recovery_write = volume_recovery_write,
+#endif
+};
