@@ -122,7 +122,6 @@ int cmd_check(const struct args *a)
 	o = json_object_new_object();
 	json_set_text(o, "device", m.path);
 	err = validate(&m, o, &report);
-	progress_end();
 	json_set_bool(o, "clean", !err);
 	if (report.bad != DAXCOW_BAD_NONE)
 		describe_damage(o, &report);

@@ -144,34 +144,38 @@ static int run_and_wait(struct dm_task *task, u16 udev_flags)
 	return err;
 }
 
-static bool set_table(struct dm_task *task, const struct dm_dev *dev)
-{
-	return dm_task_set_name(task, dev->name) &&
-	       dm_task_add_target(task, 0, dev->length, dev->target,
-				  dev->params) &&
-	       (!dev->readonly || dm_task_set_ro(task));
-}
-
-int dm_create(const struct dm_dev *dev, bool hidden)
+static int create(const struct dm_dev *dev)
 {
 	struct dm_task *task = dm_task_create(DM_DEVICE_CREATE);
-	u16 flags = 0;
 	int err = -ENOMEM;
 
 	if (!task)
 		return -ENOPKG;
-	if (hidden)
-		flags = DM_UDEV_DISABLE_SUBSYSTEM_RULES_FLAG |
-			DM_UDEV_DISABLE_DISK_RULES_FLAG |
-			DM_UDEV_DISABLE_OTHER_RULES_FLAG;
-	if (set_table(task, dev) &&
+	if (dm_task_set_name(task, dev->name) &&
 	    (!dev->uuid[0] || dm_task_set_uuid(task, dev->uuid)))
-		err = run_and_wait(task, flags);
+		err = run(task);
 	dm_task_destroy(task);
 	return err;
 }
 
-static int simple(int type, const char *name)
+/* It takes effect when the device is resumed. */
+static int load(const struct dm_dev *dev)
+{
+	struct dm_task *task = dm_task_create(DM_DEVICE_RELOAD);
+	int err = -ENOMEM;
+
+	if (!task)
+		return -ENOPKG;
+	if (dm_task_set_name(task, dev->name) &&
+	    dm_task_add_target(task, 0, dev->length, dev->target,
+			       dev->params) &&
+	    (!dev->readonly || dm_task_set_ro(task)))
+		err = run(task);
+	dm_task_destroy(task);
+	return err;
+}
+
+static int simple(int type, const char *name, u16 udev_flags)
 {
 	struct dm_task *task = dm_task_create(type);
 	int err = -ENOMEM;
@@ -183,32 +187,45 @@ static int simple(int type, const char *name)
 		if (type == DM_DEVICE_REMOVE)
 			dm_task_retry_remove(task);
 		err = type == DM_DEVICE_SUSPEND ? run(task) :
-						  run_and_wait(task, 0);
+				run_and_wait(task, udev_flags);
 	}
 	dm_task_destroy(task);
 	return err;
 }
 
-/* The new table takes effect when the device is resumed. */
-int dm_reload(const struct dm_dev *dev)
+/* In steps: the library's way to do all of them at once loses the errno. */
+int dm_create(const struct dm_dev *dev, bool hidden)
 {
-	struct dm_task *task = dm_task_create(DM_DEVICE_RELOAD);
-	int err = -ENOMEM;
+	u16 flags = 0;
+	int err;
 
-	if (!task)
-		return -ENOPKG;
-	if (set_table(task, dev))
-		err = run(task);
-	dm_task_destroy(task);
+	if (hidden)
+		flags = DM_UDEV_DISABLE_SUBSYSTEM_RULES_FLAG |
+			DM_UDEV_DISABLE_DISK_RULES_FLAG |
+			DM_UDEV_DISABLE_OTHER_RULES_FLAG;
+	err = create(dev);
 	if (err)
 		return err;
-	err = simple(DM_DEVICE_SUSPEND, dev->name);
-	return err ? err : simple(DM_DEVICE_RESUME, dev->name);
+	err = load(dev);
+	if (!err)
+		err = simple(DM_DEVICE_RESUME, dev->name, flags);
+	if (err)
+		simple(DM_DEVICE_REMOVE, dev->name, 0);
+	return err;
+}
+
+int dm_reload(const struct dm_dev *dev)
+{
+	int err = load(dev);
+
+	if (!err)
+		err = simple(DM_DEVICE_SUSPEND, dev->name, 0);
+	return err ? err : simple(DM_DEVICE_RESUME, dev->name, 0);
 }
 
 int dm_remove(const char *name)
 {
-	return simple(DM_DEVICE_REMOVE, name);
+	return simple(DM_DEVICE_REMOVE, name, 0);
 }
 
 int dm_message(const char *name, const char *text, char **answer)

@@ -91,6 +91,8 @@ int fail_errno(int err, const char *fmt, ...)
 	return exit_code_of(err);
 }
 
+static bool in_progress;
+
 void progress(const char *fmt, ...)
 {
 	va_list ap;
@@ -102,11 +104,13 @@ void progress(const char *fmt, ...)
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);
 	fflush(stderr);
+	in_progress = true;
 }
 
 /* Leaves an empty line for what is said next. */
 void progress_end(void)
 {
-	if (isatty(STDERR_FILENO))
+	if (in_progress)
 		fputs("\r\033[K", stderr);
+	in_progress = false;
 }

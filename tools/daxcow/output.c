@@ -94,6 +94,7 @@ int print_rows(const struct args *a, const char *key, struct json_object *rows,
 	int rc = EXIT_DONE;
 	size_t i, c;
 
+	progress_end();
 	if (a->json)
 		return print_json(key, rows);
 	table = table_new(columns);
@@ -125,6 +126,7 @@ int print_record(const struct args *a, const char *key,
 	char text[CELL_TEXT];
 	size_t width = 0;
 
+	progress_end();
 	if (a->json)
 		return print_json(key, record);
 	for (col = columns; col->key; col++)

@@ -232,7 +232,6 @@ static int list(const struct args *a, struct pool *pool,
 		set_usage(row, answer);
 		free(answer);
 	}
-	progress_end();
 	return EXIT_DONE;
 }
 
