@@ -340,9 +340,11 @@ static int answer_message(const struct dm_dev *dev, struct daxcow_pool *pool,
 		return err;
 	}
 	daxcow_pool_info(pool, &info);
-	*answer = add(NULL, "volumes %llu\nfree_blocks %llu\nlabel %s\n",
-		      (unsigned long long)info.nr_volumes,
-		      (unsigned long long)info.nr_free, info.label);
+	*answer = add(NULL, "label %s\nblocks %llu\nfree %llu\nvolumes %llu\nmode rw\ndax no\n",
+		      info.label[0] ? info.label : "-",
+		      (unsigned long long)info.nr_blocks,
+		      (unsigned long long)info.nr_free,
+		      (unsigned long long)info.nr_volumes);
 	return 0;
 }
 

@@ -114,6 +114,12 @@ expect 0 deactivate tank base
 expect 2 resize tank base 4M
 says err "--force"
 expect 0 resize tank base 4M --force
+expect 1 rollback tank base monday
+says err "resize base first"
+expect 0 resize tank base 8M
+expect 0 activate tank monday
+expect 5 rollback tank base monday
+expect 0 deactivate tank monday
 expect 0 rollback tank base monday
 expect 0 list tank --bytes
 expect 3 rollback tank base nonsense
@@ -134,8 +140,10 @@ expect 0 status
 says out tank
 expect 0 status /dev/mapper/tank --json
 json '.pool | .name == "tank" and .mode == "rw" and .size == 67108864 and
-	.volumes == 5 and .label == "tank" and .needs_check == false'
+	.volumes == 5 and .label == "tank" and .needs_check == false and
+	.free % 4096 == 0 and .free > 50000000 and .dax == "no"'
 expect 0 status tank
+says out FREE
 expect 0 stop "$dev"
 [ -z "$(ls dm)" ] || failed "left over: $(ls dm)"
 expect 0 check "$dev"

@@ -19,8 +19,6 @@ static const struct column pool_columns[] = {
 	{ }
 };
 
-#define NR_POOL_COLUMNS (ARRAY_SIZE(pool_columns) - 1)
-
 static const struct column volume_columns[] = {
 	{ "name", "NAME", COLUMN_TEXT },
 	{ "id", "ID", COLUMN_NUMBER },
@@ -110,36 +108,72 @@ static int status_all(const struct args *a)
 	return print_rows(a, "pools", rows, pool_columns);
 }
 
-#define NR_STATS 64
-
-/*
- * The kernel's own figures, "key value" a line. Newer kernels may have more:
- * they are shown as they come.
+/**
+ * struct figure - a figure of the message "stats"
+ * @shift:	to make bytes of blocks
  */
+struct figure {
+	struct column column;
+	unsigned int shift;
+};
+
+static const struct figure figures[] = {
+	{ { "uuid", "UUID", COLUMN_TEXT }, 0 },
+	{ { "label", "LABEL", COLUMN_TEXT }, 0 },
+	{ { "free", "FREE", COLUMN_BYTES }, DAXCOW_BLOCK_SHIFT },
+	{ { "reserve", "RESERVE", COLUMN_BYTES }, DAXCOW_BLOCK_SHIFT },
+	{ { "pending", "PENDING", COLUMN_BYTES }, DAXCOW_BLOCK_SHIFT },
+	{ { "memory", "MEMORY", COLUMN_BYTES }, 0 },
+	{ { "created", "CREATED", COLUMN_TIME }, 0 },
+};
+
+static const struct figure *find_figure(const char *key)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(figures); i++)
+		if (!strcmp(figures[i].column.key, key))
+			return &figures[i];
+	return NULL;
+}
+
+/* Of a later kernel, or a plain number: shown as it comes. */
+static struct column other_figure(const char *key)
+{
+	return (struct column) { key, key, COLUMN_NUMBER };
+}
+
+#define NR_COLUMNS 64
+
+/* "key value" a line; what is known from the status line already is left. */
 static void add_stats(struct json_object *o, char *answer,
 		      struct column *columns, size_t nr)
 {
 	char *line, *value, *rest = answer;
+	const struct figure *f;
 	u64 number;
 
-	while ((line = strsep(&rest, "\n")) && nr < NR_POOL_COLUMNS + NR_STATS) {
+	while ((line = strsep(&rest, "\n")) && nr < NR_COLUMNS - 1) {
 		value = strchr(line, ' ');
 		if (!value)
 			continue;
 		*value++ = 0;
 		if (json_object_object_get_ex(o, line, NULL))
 			continue;
+		f = find_figure(line);
 		if (number_parse(value, UINT64_MAX, &number))
-			json_set_text(o, line, value);
+			json_set_text(o, line, strcmp(value, "-") ? value :
+				      NULL);
 		else
-			json_set_number(o, line, number);
-		columns[nr++] = (struct column) { line, line, COLUMN_TEXT };
+			json_set_number(o, line, number <<
+					(f ? f->shift : 0));
+		columns[nr++] = f ? f->column : other_figure(line);
 	}
 }
 
 static int status_one(const struct args *a)
 {
-	struct column columns[NR_POOL_COLUMNS + NR_STATS + 1] = { };
+	struct column columns[NR_COLUMNS] = { };
 	struct json_object *o;
 	struct pool pool;
 	char *answer;
@@ -152,7 +186,7 @@ static int status_one(const struct args *a)
 		return rc;
 	o = describe_pool(&pool.dm);
 	memcpy(columns, pool_columns, sizeof(pool_columns));
-	add_stats(o, answer, columns, NR_POOL_COLUMNS);
+	add_stats(o, answer, columns, ARRAY_SIZE(pool_columns) - 1);
 	rc = print_record(a, "pool", o, columns);
 	free(answer);
 	pool_close(&pool);

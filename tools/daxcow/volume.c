@@ -9,6 +9,7 @@
 #include <libdevmapper.h>
 #include <uuid/uuid.h>
 #include "pool.h"
+#include <daxcow/core.h>
 
 static int with_pool(const struct args *a,
 		     int (*fn)(const struct args *a, struct pool *pool))
@@ -150,6 +151,9 @@ static int parse_shots(const struct args *a, struct pool *pool,
 
 	if (!pairs && a->words != 3)
 		return fail(EXIT_USAGE, "several snapshots at once are given as ORIGIN=NAME...");
+	if (a->words - 1 > DAXCOW_SNAPSHOT_MAX)
+		return fail(EXIT_USAGE, "at most %d snapshots are taken at once",
+			    DAXCOW_SNAPSHOT_MAX);
 	rc = shots_alloc(s, pairs ? a->words - 1 : 1);
 	if (!pairs && !rc)
 		return add_shot(pool, s, 0, a->word[1], a->word[2]);
@@ -270,6 +274,12 @@ static int roll_back(const struct args *a, struct pool *pool)
 	if (!from)
 		return rc;
 	rc = must_be_inactive(v);
+	/* what its writers have been granted would show up in both */
+	if (!rc)
+		rc = must_be_inactive(from);
+	if (!rc && from->size > v->size)
+		rc = fail(EXIT_FAILED, "%s is larger than %s; resize %s first",
+			  a->word[2], a->word[1], a->word[1]);
 	return rc ? rc : pool_message(pool, "cannot roll the volume back",
 				      "rollback %u %u", v->id,
 				      from->id);
