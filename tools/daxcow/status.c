@@ -237,7 +237,8 @@ static struct json_object *describe_volume(const struct pool *pool,
 	json_set_text(row, "name", volume_text(v, text));
 	json_set_number(row, "id", v->id);
 	json_set_text(row, "uuid", v->uuid);
-	json_set_number(row, "size", v->size);
+	if (v->size)
+		json_set_number(row, "size", v->size);
 	json_set_number(row, "created", v->created);
 	json_set_number(row, "open", v->open);
 	set_origin(row, pool, v);
