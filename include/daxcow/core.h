@@ -183,7 +183,7 @@ int daxcow_snapshot(struct daxcow_pool *pool,
 /* -ENOENT, -EBUSY when it is open. Space comes back through reclaim. */
 int daxcow_delete(struct daxcow_pool *pool, u32 id);
 
-/* Give @id the content that @from has now. -EBUSY when @id is open. */
+/* Give @id the content and size that @from has. -EBUSY when one is open. */
 int daxcow_rollback(struct daxcow_pool *pool, u32 id, u32 from);
 
 /**

@@ -149,10 +149,10 @@ struct daxcow_super {
 	__u8 pad3[4096 - 536];
 };
 
-#define DAXCOW_SUPER_FIXED	offsetof(struct daxcow_super, crc)
-#define DAXCOW_SLOT_DIRECTORY	(offsetof(struct daxcow_super, directory) / 8)
-#define DAXCOW_SLOT_SIZE	(offsetof(struct daxcow_super, size) / 8)
-#define DAXCOW_SLOT_TRANS	(offsetof(struct daxcow_super, trans) / 8)
+#define DAXCOW_SUPER_FIXED	__builtin_offsetof(struct daxcow_super, crc)
+#define DAXCOW_SLOT_DIRECTORY	(__builtin_offsetof(struct daxcow_super, directory) / 8)
+#define DAXCOW_SLOT_SIZE	(__builtin_offsetof(struct daxcow_super, size) / 8)
+#define DAXCOW_SLOT_TRANS	(__builtin_offsetof(struct daxcow_super, trans) / 8)
 
 #define DAXCOW_RECORD_MAGIC	0x4345525743584144ULL	/* "DAXCWREC" */
 #define DAXCOW_NO_ORIGIN	0xffffffffU
@@ -183,14 +183,14 @@ struct daxcow_record {
 	__u8 pad2[4096 - 264];
 };
 
-#define DAXCOW_RECORD_FIXED	offsetof(struct daxcow_record, crc)
-#define DAXCOW_SLOT_ROOT	(offsetof(struct daxcow_record, root) / 8)
+#define DAXCOW_RECORD_FIXED	__builtin_offsetof(struct daxcow_record, crc)
+#define DAXCOW_SLOT_ROOT	(__builtin_offsetof(struct daxcow_record, root) / 8)
 
 _Static_assert(sizeof(struct daxcow_super) == 4096, "superblock is a block");
 _Static_assert(sizeof(struct daxcow_record) == 4096, "record is a block");
-_Static_assert(offsetof(struct daxcow_super, crc) == 252, "format");
-_Static_assert(offsetof(struct daxcow_super, directory) == 512, "format");
-_Static_assert(offsetof(struct daxcow_record, crc) == 252, "format");
-_Static_assert(offsetof(struct daxcow_record, root) == 256, "format");
+_Static_assert(__builtin_offsetof(struct daxcow_super, crc) == 252, "format");
+_Static_assert(__builtin_offsetof(struct daxcow_super, directory) == 512, "format");
+_Static_assert(__builtin_offsetof(struct daxcow_record, crc) == 252, "format");
+_Static_assert(__builtin_offsetof(struct daxcow_record, root) == 256, "format");
 
 #endif /* DAXCOW_FORMAT_H */

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "platform.h"
 #include <daxcow/core.h>
 #include <daxcow/pmem.h>
@@ -32,7 +33,6 @@ static struct daxcow_pool *pool;
 static void *base;
 static u64 nr_blocks, dev_blocks;
 static u64 seed, state, next_tag = 1;
-static unsigned long done[16];
 static u64 busy_block = ~0ULL;
 
 static u64 rnd(u64 n)
@@ -392,15 +392,14 @@ static void op_create(void)
 static void op_rollback(u32 id)
 {
 	u32 from = rnd(NR_VOLUMES);
-	u64 size = model[id].size;
 
 	if (!model[from].exists || from == id)
 		return;
 	put(id);
+	put(from);
 	if (refused(daxcow_rollback(pool, id, from)))
 		return;
 	model[id] = model[from];
-	model[id].size = size;
 }
 
 static void op_resize(u32 id)
@@ -464,21 +463,16 @@ static void one(void)
 			busy_block = rnd(nr_blocks);
 	}
 	plat_fail_alloc(-1);
-	done[op * 16 / 100]++;
 }
 
-int main(int argc, char **argv)
+static void run(unsigned long nr)
 {
 	struct daxcow_params p = { .uuid = (const u8 *)"poolpoolpoolpool" };
-	unsigned long i, nr;
+	unsigned long i;
 
-	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
-	nr = argc > 2 ? strtoul(argv[2], NULL, 0) : 20000;
-	nr_blocks = argc > 3 ? strtoull(argv[3], NULL, 0) :
-			       DAXCOW_CHUNK_BLOCKS * 40 + 3;
 	state = seed * 0x9e3779b97f4a7c15ULL + 1;
-	for (i = 0; i < 10; i++)
-		rnd(2);
+	memset(model, 0, sizeof(model));
+	busy_block = ~0ULL;
 	dev_blocks = nr_blocks + DAXCOW_CHUNK_BLOCKS * 12;
 	base = aligned_alloc(4096, dev_blocks << DAXCOW_BLOCK_SHIFT);
 	CHECK(base, "memory");
@@ -502,7 +496,27 @@ int main(int argc, char **argv)
 		put(i);
 	daxcow_unload(pool);
 	free(base);
-	printf("%lu operations, seed %" PRIu64 ", nodes of %u: equal\n", nr,
-	       seed, DAXCOW_NODE_ENTRIES);
+	printf("seed %" PRIu64 ": %lu operations, nodes of %u: equal\n", seed,
+	       nr, DAXCOW_NODE_ENTRIES);
+}
+
+/* Without arguments: some seeds that do not change, and one that does. */
+int main(int argc, char **argv)
+{
+	const u64 blocks = DAXCOW_CHUNK_BLOCKS * 40 + 3;
+	const unsigned long nr = DAXCOW_NODE_SHIFT < 9 ? 5000 : 700;
+	u64 seeds = DAXCOW_NODE_SHIFT < 9 ? 30 : 3, i;
+
+	if (argc > 1) {
+		seed = strtoull(argv[1], NULL, 0);
+		nr_blocks = argc > 3 ? strtoull(argv[3], NULL, 0) : blocks;
+		run(argc > 2 ? strtoul(argv[2], NULL, 0) : nr);
+		return 0;
+	}
+	for (i = 1; i <= seeds; i++) {
+		seed = i < seeds ? i : (u64)time(NULL);
+		nr_blocks = blocks;
+		run(nr);
+	}
 	return 0;
 }

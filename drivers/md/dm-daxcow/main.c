@@ -40,3 +40,4 @@ MODULE_PARM_DESC(no_space_timeout, "Out of space queue IO timeout in seconds; 0 
 
 MODULE_DESCRIPTION("Device-mapper volumes that share persistent memory under DAX");
 MODULE_LICENSE("GPL");
+MODULE_ALIAS("dm-daxcow-pool");

@@ -358,7 +358,7 @@ static void send_event(struct pool *pool)
 static void grace_period(struct pool *pool)
 {
 	synchronize_srcu(&pool->srcu);
-#ifdef DAXCOW_DAX
+#ifdef DAXCOW_SERIES
 	dax_synchronize();
 #endif
 }

@@ -160,7 +160,7 @@ static void set_limits(struct volume_table *vt, struct dm_target *ti)
 	ti->limit_swap_bios = true;
 	ti->accounts_remapped_io = false;
 	ti->per_io_data_size = sizeof(struct volume *);
-#ifdef DAXCOW_DAX
+#ifdef DAXCOW_SERIES
 	ti->dax_remaps = !vt->no_dax;
 #endif
 }

@@ -273,13 +273,14 @@ int daxcow_delete(struct daxcow_pool *pool, u32 id)
 	return ret;
 }
 
-/* The id gets the same record with another root; the old root is put. */
+/* The id gets a record with another's root and size; the old root is put. */
 static int rollback_locked(struct daxcow_pool *pool, struct daxcow_record *r,
 			   u32 id, u32 from)
 {
 	struct dir_change c = { .id = id };
 	struct entry root, old;
 	u64 slot, record, src;
+	__le64 size;
 	int ret;
 
 	ret = dir_find(pool, from, &slot, &src);
@@ -287,13 +288,18 @@ static int rollback_locked(struct daxcow_pool *pool, struct daxcow_record *r,
 		ret = dir_find(pool, id, &slot, &record);
 	if (ret)
 		return ret;
-	if (find_open(pool, id) || id == from)
+	/* writers of @from have been promised blocks that nobody shares */
+	if (find_open(pool, id) || find_open(pool, from) || id == from)
 		return -EBUSY;
 	ret = record_root(pool, src, &root);
 	if (!ret)
 		ret = record_root(pool, record, &old);
 	if (!ret)
+		ret = record_read(pool, src, from, r);
+	size = r->size;
+	if (!ret)
 		ret = record_read(pool, record, id, r);
+	r->size = size;
 	if (!ret)
 		ret = reclaim_reserve(pool, 3);
 	if (!ret && !reclaim_can_put(pool, old))

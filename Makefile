@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0
+# For people. The module's own build file is Kbuild, the tool's tools/Makefile.
+
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/daxcow
+VERSION = $(shell dpkg-query -W -f '$${Version}' linux-source-6.12 | sed 's/-.*//')
+STOCK_HEADERS = /usr/src/linux-headers-$(VERSION)+deb12-cloud-amd64
+SOURCES := $(shell find drivers include Kbuild -type f)
+GUEST_PROGRAMS := $(patsubst tests/guest/src/%.c,build/guest/bin/%,$(wildcard tests/guest/src/*.c))
+
+help:
+	@echo 'make demo     set everything up and show what daxcow does, in a guest'
+	@echo 'make check    set everything up and run all tests'
+	@echo 'make guest    a shell in a guest (KERNEL=patched, debug or stock)'
+	@echo 'make module KDIR=DIR   the module for a kernel, in build/module/user'
+	@echo 'make tools    the command daxcow, in build/tools'
+	@echo 'make install  the tool and its manual page (DESTDIR, PREFIX)'
+	@echo 'make dkms-install      the module, for every kernel on this machine'
+	@echo 'make lint     style and static checks'
+	@echo 'make clean    remove build/; make distclean also the cached kernels'
+
+setup:
+	@tests/guest/setup
+
+kernels: setup
+	@tests/guest/kernel patched >/dev/null
+	@tests/guest/kernel debug >/dev/null
+	@tests/guest/stock >/dev/null
+
+# A kernel builds a module where its sources are: a farm of links for each.
+define build_module
+	@mkdir -p build/module/$(1)
+	@cp -asf $(CURDIR)/Kbuild $(CURDIR)/drivers $(CURDIR)/include build/module/$(1)
+	@$(MAKE) --no-print-directory -s -C $(2) M=$(CURDIR)/build/module/$(1) $(3) modules
+endef
+
+ifdef KDIR
+module:
+	$(call build_module,user,$(KDIR),)
+	@echo 'build/module/user/dm-daxcow.ko'
+else
+module: build/module/patched/dm-daxcow.ko build/module/debug/dm-daxcow.ko \
+	build/module/stock/dm-daxcow.ko build/module/stock-force-dax/dm-daxcow.ko
+endif
+
+build/module/patched/dm-daxcow.ko build/module/debug/dm-daxcow.ko: \
+build/module/%/dm-daxcow.ko: $(SOURCES) | kernels
+	$(call build_module,$*,$$(tests/guest/kernel $*),)
+	@touch $@
+
+build/module/stock/dm-daxcow.ko: $(SOURCES) | kernels
+	$(call build_module,stock,$(STOCK_HEADERS),W=1)
+	@touch $@
+
+# For the negative control: DAX on a kernel that cannot do it right.
+build/module/stock-force-dax/dm-daxcow.ko: $(SOURCES) | kernels
+	$(call build_module,stock-force-dax,$(STOCK_HEADERS),DAXCOW_FORCE_DAX=y)
+	@touch $@
+
+tools: setup
+	@$(MAKE) --no-print-directory -s -C tools O=$(CURDIR)/build/tools
+
+unit: setup
+	@$(MAKE) --no-print-directory -s -C tests/unit
+
+build/guest/bin/%: tests/guest/src/%.c
+	@mkdir -p build/guest/bin
+	@$(CC) -O2 -g -Wall -Wextra -o $@ $< -lpthread -laio
+
+guest-programs: setup
+	@$(MAKE) --no-print-directory -s $(GUEST_PROGRAMS)
+
+ready: module tools guest-programs
+
+check: ready unit
+	@tests/check
+
+demo: ready
+	@tests/demo/run
+
+guest: ready
+	@tests/guest/run --kernel $(or $(KERNEL),patched) --shell
+
+lint: setup
+	@for t in tests/lint/*; do $$t || exit 1; done
+
+install: tools
+	@$(MAKE) --no-print-directory -C tools O=$(CURDIR)/build/tools install
+
+dkms-install:
+	mkdir -p /usr/src/daxcow-1.0
+	cp -r Kbuild dkms.conf drivers include /usr/src/daxcow-1.0
+	dkms install daxcow/1.0
+
+clean:
+	rm -rf build
+
+distclean: clean
+	rm -rf $(CACHE)
+
+.PHONY: help setup kernels module tools unit guest-programs ready check demo \
+	guest lint install dkms-install clean distclean
