@@ -1,0 +1,435 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Cases of the engine that random operations meet too rarely, or whose
+ * outcome the model does not see: who may write in place, and when.
+ */
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "platform.h"
+#include <cmocka.h>
+#include <daxcow/core.h>
+#include <daxcow/pmem.h>
+
+#define CHUNK	((u64)DAXCOW_CHUNK_BLOCKS)
+#define BLOCKS	(CHUNK * 24)
+
+struct rig {
+	struct daxcow_pool *pool;
+	struct daxcow_volume *vol[4];
+	void *mem;
+	u64 busy;
+};
+
+static bool rig_busy(void *ctx, u64 block, u64 nr)
+{
+	struct rig *r = ctx;
+
+	return r->busy >= block && r->busy < block + nr;
+}
+
+static void rig_load(struct rig *r)
+{
+	struct daxcow_host host = { .busy = rig_busy, .ctx = r };
+
+	assert_int_equal(daxcow_load(&r->pool, r->mem, BLOCKS, 0, &host, NULL),
+			 0);
+}
+
+static int setup(void **state)
+{
+	struct daxcow_params p = { .uuid = (const u8 *)"engineengineengi" };
+	struct daxcow_volume_desc d = { .id = 0 };
+	struct rig *r = calloc(1, sizeof(*r));
+
+	r->busy = ~0ULL;
+	r->mem = aligned_alloc(4096, BLOCKS * DAXCOW_BLOCK_SIZE);
+	memset(r->mem, 0xee, BLOCKS * DAXCOW_BLOCK_SIZE);
+	if (daxcow_format(r->mem, BLOCKS, &p))
+		return -1;
+	rig_load(r);
+	if (daxcow_create(r->pool, &d) ||
+	    daxcow_open(r->pool, 0, &r->vol[0]))
+		return -1;
+	*state = r;
+	return 0;
+}
+
+static void rig_close(struct rig *r)
+{
+	int i;
+
+	for (i = 0; i < 4; i++)
+		if (r->vol[i])
+			daxcow_close(r->vol[i]);
+	memset(r->vol, 0, sizeof(r->vol));
+}
+
+static void drain(struct rig *r)
+{
+	int i;
+
+	for (i = 0; i < 4 && daxcow_reclaim_prepare(r->pool); i++)
+		while (daxcow_reclaim_run(r->pool))
+			;
+}
+
+static int teardown(void **state)
+{
+	struct rig *r = *state;
+	struct daxcow_report report;
+	int ret;
+
+	r->busy = ~0ULL;
+	drain(r);
+	ret = daxcow_verify(r->pool, &report);
+	rig_close(r);
+	daxcow_unload(r->pool);
+	free(r->mem);
+	free(r);
+	return ret;
+}
+
+static void snapshot(struct rig *r, u32 origin, u32 id)
+{
+	struct daxcow_volume_desc d = { .id = id, .origin = origin };
+
+	assert_int_equal(daxcow_snapshot(r->pool, &d, 1), 0);
+	assert_int_equal(daxcow_open(r->pool, id, &r->vol[id]), 0);
+}
+
+static u64 where(struct rig *r, int v, u64 vblk)
+{
+	u64 block;
+
+	assert_true(daxcow_lookup(r->vol[v], vblk, 1, &block) > 0);
+	return block;
+}
+
+static u64 own(struct rig *r, int v, u64 vblk)
+{
+	u64 block;
+
+	assert_int_equal(daxcow_provision(r->vol[v], vblk, 1, &block), 1);
+	assert_int_equal(block, where(r, v, vblk));
+	return block;
+}
+
+/* The last owner must not write in place while a former one can look (I2). */
+static void last_owner_waits(void **state)
+{
+	struct rig *r = *state;
+	u64 p = own(r, 0, 5);
+
+	snapshot(r, 0, 1);
+	assert_int_not_equal(own(r, 0, 5), p);
+	assert_int_equal(where(r, 1, 5), p);
+	/* volume 0 left, but its readers have not */
+	assert_int_not_equal(own(r, 1, 5), p);
+}
+
+static void last_owner_stays_after_grace(void **state)
+{
+	struct rig *r = *state;
+	u64 p = own(r, 0, 5);
+
+	snapshot(r, 0, 1);
+	own(r, 0, 5);
+	drain(r);
+	/* the snapshot's nodes are its own again as well */
+	assert_int_equal(own(r, 1, 5), p);
+}
+
+/* A page that DMA holds is not given back, however long it takes. */
+static void busy_block_is_kept(void **state)
+{
+	struct daxcow_pool_info before, info;
+	struct rig *r = *state;
+	u64 p = own(r, 0, 5);
+
+	r->busy = p;
+	assert_int_equal(daxcow_discard(r->vol[0], 5, 1), 0);
+	daxcow_pool_info(r->pool, &before);
+	drain(r);
+	daxcow_pool_info(r->pool, &info);
+	assert_int_equal(info.nr_pending, 1);
+	assert_int_equal(info.nr_free, before.nr_free);
+	r->busy = ~0ULL;
+	drain(r);
+	daxcow_pool_info(r->pool, &info);
+	assert_int_equal(info.nr_free, before.nr_free + 1);
+}
+
+/* DMA into the origin: it keeps the page, and may go on at once. */
+static void pinned_page_stays_with_origin(void **state)
+{
+	struct rig *r = *state;
+	u64 p = own(r, 0, 5), vblk = 5;
+	struct daxcow_volume_desc d = {
+		.id = 1,
+		.pinned = &vblk,
+		.nr_pinned = 1,
+	};
+
+	own(r, 0, 6);
+	assert_int_equal(daxcow_snapshot(r->pool, &d, 1), 0);
+	assert_int_equal(daxcow_open(r->pool, 1, &r->vol[1]), 0);
+	assert_int_not_equal(where(r, 1, 5), p);
+	assert_int_equal(where(r, 1, 6), where(r, 0, 6));
+	assert_int_equal(own(r, 0, 5), p);
+}
+
+static void chunk_is_mapped_whole(void **state)
+{
+	struct rig *r = *state;
+	struct daxcow_usage u;
+	u64 block;
+
+	assert_int_equal(daxcow_provision(r->vol[0], CHUNK * 2, CHUNK, &block),
+			 CHUNK);
+	assert_int_equal(daxcow_usage(r->pool, 0, &u), 0);
+	assert_int_equal(u.huge, CHUNK);
+	assert_int_equal(u.exclusive, CHUNK);
+	assert_int_equal(u.highest, CHUNK * 3 - 1);
+}
+
+static void chunk_copy(void **state)
+{
+	struct rig *r = *state;
+	u64 block, again;
+
+	assert_int_equal(daxcow_provision(r->vol[0], 0, CHUNK, &block), CHUNK);
+	memset(daxcow_block_addr(r->pool, block + 3), 7, DAXCOW_BLOCK_SIZE);
+	snapshot(r, 0, 1);
+	daxcow_set_cow(r->pool, DAXCOW_COW_2M);
+	assert_int_equal(daxcow_provision(r->vol[1], 0, CHUNK, &again), CHUNK);
+	assert_int_not_equal(block, again);
+	assert_memory_equal(daxcow_block_addr(r->pool, block),
+			    daxcow_block_addr(r->pool, again),
+			    CHUNK * DAXCOW_BLOCK_SIZE);
+}
+
+/* One block of a shared chunk is written: the others stay where they are. */
+static void chunk_split(void **state)
+{
+	struct rig *r = *state;
+	u64 block, i;
+
+	assert_int_equal(daxcow_provision(r->vol[0], 0, CHUNK, &block), CHUNK);
+	snapshot(r, 0, 1);
+	daxcow_set_cow(r->pool, DAXCOW_COW_4K);
+	assert_int_not_equal(own(r, 1, 3), block + 3);
+	for (i = 0; i < CHUNK; i++) {
+		assert_int_equal(where(r, 0, i), block + i);
+		if (i != 3)
+			assert_int_equal(where(r, 1, i), block + i);
+	}
+	drain(r);
+	assert_int_equal(own(r, 0, 3), block + 3);
+	assert_int_not_equal(own(r, 0, 4), block + 4);
+}
+
+/* What a pool held before is never seen (I5). */
+static void new_blocks_are_zero(void **state)
+{
+	static const char zero[DAXCOW_BLOCK_SIZE];
+	struct rig *r = *state;
+	u64 i;
+
+	for (i = 0; i < 20; i++)
+		assert_memory_equal(daxcow_block_addr(r->pool, own(r, 0, i)),
+				    zero, sizeof(zero));
+}
+
+static void full_pool_can_be_emptied(void **state)
+{
+	struct daxcow_volume_desc d = { .id = 2 };
+	struct rig *r = *state;
+	u64 block, i;
+	long ret;
+
+	for (i = 0;; i++) {
+		ret = daxcow_provision(r->vol[0], i, 1, &block);
+		if (ret < 0)
+			break;
+	}
+	assert_int_equal(ret, -ENOSPC);
+	assert_true(i > BLOCKS / 2);
+	assert_int_equal(daxcow_snapshot(r->pool, &d, 1), 0);
+	assert_int_equal(daxcow_discard(r->vol[0], 0, 8), 0);
+	assert_int_equal(daxcow_delete(r->pool, 2), 0);
+	drain(r);
+	assert_true(daxcow_provision(r->vol[0], 0, 1, &block) > 0);
+}
+
+static int count(void *arg, const struct daxcow_owner *o)
+{
+	u64 *seen = arg;
+
+	assert_int_equal(o->vblk, 9);
+	*seen |= 1ULL << o->volume;
+	return 0;
+}
+
+static void all_owners_are_found(void **state)
+{
+	struct rig *r = *state;
+	u64 p = own(r, 0, 9), seen = 0;
+	u32 i;
+
+	for (i = 1; i < 40; i++) {
+		struct daxcow_volume_desc d = { .id = i, .origin = i / 2 };
+
+		assert_int_equal(daxcow_snapshot(r->pool, &d, 1), 0);
+	}
+	own(r, 0, 9);
+	assert_int_equal(daxcow_owners(r->pool, p, count, &seen), 0);
+	assert_int_equal(seen, (1ULL << 40) - 2);
+	assert_int_equal(daxcow_owners(r->pool, BLOCKS - 1, count, &seen),
+			 -ENOENT);
+}
+
+/* A pool with a bit of everything, not loaded. */
+static void fill_and_close(struct rig *r)
+{
+	u64 block;
+
+	own(r, 0, 0);
+	own(r, 0, CHUNK * CHUNK + 1);
+	daxcow_provision(r->vol[0], CHUNK * 3, CHUNK, &block);
+	snapshot(r, 0, 1);
+	own(r, 1, 0);
+	own(r, 1, CHUNK * 3 + 1);
+	rig_close(r);
+	drain(r);
+	daxcow_unload(r->pool);
+}
+
+static int load_again(struct rig *r, struct daxcow_report *report)
+{
+	struct daxcow_pool *pool;
+	int ret = daxcow_load(&pool, r->mem, BLOCKS, 0, NULL, report);
+
+	if (!ret)
+		daxcow_unload(pool);
+	return ret;
+}
+
+/*
+ * Walk as the loader does, by type and block of what looks like entries; each
+ * bit of each must be missed by nobody.
+ */
+static void flip_word(struct rig *r, __le64 *word, unsigned long *flips)
+{
+	struct daxcow_report report;
+	int bit;
+
+	for (bit = 0; bit < 64; bit++) {
+		*word ^= cpu_to_le64(1ULL << bit);
+		if (!load_again(r, &report))
+			fail_msg("bit %d of word %td is not seen", bit,
+				 word - (__le64 *)r->mem);
+		*word ^= cpu_to_le64(1ULL << bit);
+		(*flips)++;
+	}
+}
+
+static void flip_below(struct rig *r, __le64 *word, int depth,
+		       unsigned long *flips)
+{
+	u64 raw = le64_to_cpu(*word), block = raw & DAXCOW_ENTRY_BLOCK_MASK;
+	int type = raw >> DAXCOW_ENTRY_TYPE_SHIFT & 7;
+	__le64 *node = (__le64 *)r->mem + block * DAXCOW_NODE_SLOTS;
+	unsigned int i;
+
+	assert_true(depth < 12);
+	if (!raw)
+		return;
+	flip_word(r, word, flips);
+	if (type == DAXCOW_ENTRY_RECORD)
+		flip_below(r, node + DAXCOW_SLOT_ROOT, depth + 1, flips);
+	else if (type == DAXCOW_ENTRY_DIR || type == DAXCOW_ENTRY_NODE)
+		for (i = 0; i < DAXCOW_NODE_ENTRIES; i++)
+			flip_below(r, node + i, depth + 1, flips);
+}
+
+static void every_flipped_bit_is_seen(void **state)
+{
+	struct rig *r = *state;
+	struct daxcow_super *s = r->mem;
+	unsigned long flips = 0;
+
+	fill_and_close(r);
+	flip_below(r, &s->directory, 0, &flips);
+	flip_word(r, &s->size, &flips);
+	flip_word(r, &s->trans, &flips);
+	flip_word(r, (__le64 *)&s->version, &flips);
+	flip_word(r, &s->chunk_offset, &flips);
+	flip_word(r, &s->incompat, &flips);
+	printf("%lu flipped bits of entries, all refused\n", flips);
+	rig_load(r);
+}
+
+static void refuses(struct rig *r, int ret, enum daxcow_bad bad)
+{
+	struct daxcow_report report;
+
+	assert_int_equal(load_again(r, &report), ret);
+	assert_int_equal(report.bad, bad);
+}
+
+static void reseal(struct daxcow_super *s)
+{
+	s->crc = cpu_to_le32(crc32c(~0U, s, DAXCOW_SUPER_FIXED));
+}
+
+static void foreign_pools_are_refused(void **state)
+{
+	struct rig *r = *state;
+	struct daxcow_super *s = r->mem, saved;
+	struct daxcow_report report;
+	struct daxcow_pool *pool;
+
+	fill_and_close(r);
+	saved = *s;
+	s->magic = 0;
+	refuses(r, -EMEDIUMTYPE, DAXCOW_BAD_MAGIC);
+	*s = saved;
+	s->version = cpu_to_le32(2);
+	reseal(s);
+	refuses(r, -EPROTONOSUPPORT, DAXCOW_BAD_VERSION);
+	*s = saved;
+	s->incompat = cpu_to_le64(1);
+	reseal(s);
+	refuses(r, -EPROTONOSUPPORT, DAXCOW_BAD_FEATURE);
+	*s = saved;
+	assert_int_equal(daxcow_load(&pool, r->mem, BLOCKS - 1, 0, NULL,
+				     &report), -EUCLEAN);
+	assert_int_equal(report.bad, DAXCOW_BAD_TRUNCATED);
+	rig_load(r);
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(last_owner_waits),
+		CASE(last_owner_stays_after_grace),
+		CASE(busy_block_is_kept),
+		CASE(pinned_page_stays_with_origin),
+		CASE(chunk_is_mapped_whole),
+		CASE(chunk_copy),
+		CASE(chunk_split),
+		CASE(new_blocks_are_zero),
+		CASE(full_pool_can_be_emptied),
+		CASE(all_owners_are_found),
+		CASE(every_flipped_bit_is_seen),
+		CASE(foreign_pools_are_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
