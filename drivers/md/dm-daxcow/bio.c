@@ -208,7 +208,7 @@ int volume_bio(struct volume *vol, struct bio *bio)
 		pool_check_low_water(pool);
 	if (ret == -ENOSPC) {
 		pool_no_space(pool);
-		if (pool_defer(pool, bio))
+		if (pool_defer(vol, bio))
 			return DM_MAPIO_SUBMITTED;
 	}
 	bio->bi_status = errno_to_blk_status(ret);

@@ -353,7 +353,10 @@ int pool_message(struct pool *pool, unsigned int argc, char **argv,
 			continue;
 		if (argc != questions[i].args)
 			return bad_message(pool, "wrong number of arguments");
-		return questions[i].fn(pool, argc, argv, result, maxlen);
+		noio = memalloc_noio_save();
+		ret = questions[i].fn(pool, argc, argv, result, maxlen);
+		memalloc_noio_restore(noio);
+		return ret;
 	}
 	for (i = 0; i < ARRAY_SIZE(changes); i++) {
 		if (strcasecmp(argv[0], changes[i].verb))

@@ -154,8 +154,7 @@ static void pool_dtr(struct dm_target *ti)
 	struct pool_table *pt = ti->private;
 
 	mutex_lock(&pools_lock);
-	if (pt->pool->ti == ti)
-		pt->pool->ti = NULL;
+	pool_unbind(pt->pool, ti);
 	pool_put(pt->pool);
 	mutex_unlock(&pools_lock);
 	dm_put_device(ti, pt->dev);
@@ -202,6 +201,7 @@ static int maybe_grow(struct pool_table *pt)
 {
 	struct pool *pool = pt->pool;
 	struct daxcow_pool_info info;
+	unsigned int noio;
 	int ret;
 
 	daxcow_pool_info(pool->core, &info);
@@ -217,7 +217,9 @@ static int maybe_grow(struct pool_table *pt)
 		if (ret)
 			return ret;
 	}
+	noio = memalloc_noio_save();
 	ret = daxcow_grow(pool->core, pt->nr_blocks);
+	memalloc_noio_restore(noio);
 	if (ret)
 		DMERR("%s: cannot grow the pool: %d", dm_device_name(pool->md),
 		      ret);

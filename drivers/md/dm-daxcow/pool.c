@@ -266,18 +266,55 @@ void pool_check_low_water(struct pool *pool)
 	pool_wake(pool);
 }
 
-/* Keep a bio until there is space. False when it is to fail instead. */
-bool pool_defer(struct pool *pool, struct bio *bio)
+static struct volume **bio_volume(struct bio *bio)
 {
-	bool keep;
+	return dm_per_bio_data(bio, sizeof(struct volume *));
+}
+
+/* Keep a bio until there is space. False when it is to fail instead. */
+bool pool_defer(struct volume *vol, struct bio *bio)
+{
+	struct pool *pool = vol->pool;
+	bool keep, requeue;
 
 	spin_lock(&pool->lock);
-	keep = !pool->features.error_if_no_space &&
-	       pool->mode != POOL_READ_ONLY && !dm_noflush_suspending(pool->ti);
-	if (keep)
+	requeue = vol->requeue;
+	keep = requeue || (!pool->features.error_if_no_space &&
+			   pool->mode != POOL_READ_ONLY);
+	if (keep && !requeue)
 		bio_list_add(&pool->deferred, bio);
 	spin_unlock(&pool->lock);
+	if (requeue) {
+		bio->bi_status = BLK_STS_DM_REQUEUE;
+		bio_endio(bio);
+	}
 	return keep;
+}
+
+/*
+ * A volume is suspended without a flush: what waits for space must not hold
+ * that up. dm keeps these bios until the volume is resumed.
+ */
+void pool_requeue(struct volume *vol)
+{
+	struct pool *pool = vol->pool;
+	struct bio_list all, mine;
+	struct bio *bio;
+
+	bio_list_init(&all);
+	bio_list_init(&mine);
+	spin_lock(&pool->lock);
+	vol->requeue = true;
+	bio_list_merge(&all, &pool->deferred);
+	bio_list_init(&pool->deferred);
+	while ((bio = bio_list_pop(&all)))
+		bio_list_add(*bio_volume(bio) == vol ? &mine : &pool->deferred,
+			     bio);
+	spin_unlock(&pool->lock);
+	while ((bio = bio_list_pop(&mine))) {
+		bio->bi_status = BLK_STS_DM_REQUEUE;
+		bio_endio(bio);
+	}
 }
 
 static void take_deferred(struct pool *pool, struct bio_list *bios)
@@ -331,13 +368,8 @@ void pool_retry_deferred(struct pool *pool)
 	if (READ_ONCE(pool->mode) != POOL_WRITE)
 		return;
 	take_deferred(pool, &bios);
-	while ((bio = bio_list_pop(&bios))) {
-		struct volume *vol = *(struct volume **)dm_per_bio_data(bio,
-							sizeof(vol));
-
-		/* it has an owner now: this context, or the deferred list */
-		volume_bio(vol, bio);
-	}
+	while ((bio = bio_list_pop(&bios)))
+		volume_bio(*bio_volume(bio), bio);
 }
 
 static void send_event(struct pool *pool)
@@ -352,6 +384,23 @@ static void send_event(struct pool *pool)
 	spin_unlock(&pool->lock);
 	if (due && ti)
 		dm_table_event(ti->table);
+}
+
+/*
+ * The target goes away. The worker may be about to send an event to its table:
+ * see that it is done.
+ */
+void pool_unbind(struct pool *pool, struct dm_target *ti)
+{
+	bool bound;
+
+	spin_lock(&pool->lock);
+	bound = pool->ti == ti;
+	if (bound)
+		pool->ti = NULL;
+	spin_unlock(&pool->lock);
+	if (bound)
+		flush_delayed_work(&pool->reclaim);
 }
 
 /* All that could still see what owners have left, see core/reclaim.c. */

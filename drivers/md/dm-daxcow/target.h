@@ -115,6 +115,7 @@ struct pool {
  * @granted:	regions (chunks of the volume) with write access that was
  *		handed out through DAX since the last snapshot, see snapshot.c
  * @granted_all: @granted could not take one: look everywhere
+ * @requeue:	being suspended without a flush: bios go back to dm
  */
 struct volume {
 	struct list_head list;
@@ -125,6 +126,7 @@ struct volume {
 	struct mapped_device *md;
 	struct xarray granted;
 	bool granted_all;
+	bool requeue;
 };
 
 /**
@@ -147,12 +149,14 @@ struct pool *pool_get(struct dm_target *ti, struct dm_dev *dev, u64 nr_blocks,
 void pool_put(struct pool *pool);
 int pool_extend(struct pool *pool, u64 nr_blocks);
 pfn_t pool_pfn(const struct pool *pool, u64 block);
+void pool_unbind(struct pool *pool, struct dm_target *ti);
 void pool_wake(struct pool *pool);
 void pool_no_space(struct pool *pool);
 void pool_check_low_water(struct pool *pool);
 const char *pool_mode_name(const struct pool *pool);
 void pool_retry_deferred(struct pool *pool);
-bool pool_defer(struct pool *pool, struct bio *bio);
+bool pool_defer(struct volume *vol, struct bio *bio);
+void pool_requeue(struct volume *vol);
 bool pool_drain(struct pool *pool);
 
 /* pool-target.c, volume-target.c */

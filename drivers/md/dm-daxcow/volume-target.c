@@ -235,6 +235,21 @@ static int volume_map(struct dm_target *ti, struct bio *bio)
 	return volume_bio(vt->vol, bio);
 }
 
+static void volume_presuspend(struct dm_target *ti)
+{
+	struct volume_table *vt = ti->private;
+
+	if (dm_noflush_suspending(ti))
+		pool_requeue(vt->vol);
+}
+
+static void volume_resume(struct dm_target *ti)
+{
+	struct volume_table *vt = ti->private;
+
+	WRITE_ONCE(vt->vol->requeue, false);
+}
+
 static int volume_iterate_devices(struct dm_target *ti,
 				  iterate_devices_callout_fn fn, void *data)
 {
@@ -290,6 +305,9 @@ struct target_type volume_target = {
 	.ctr = volume_ctr,
 	.dtr = volume_dtr,
 	.map = volume_map,
+	.presuspend = volume_presuspend,
+	.presuspend_undo = volume_resume,
+	.resume = volume_resume,
 	.status = volume_status,
 	.iterate_devices = volume_iterate_devices,
 	.io_hints = volume_io_hints,
