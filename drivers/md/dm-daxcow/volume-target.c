@@ -264,9 +264,16 @@ static int volume_iterate_devices(struct dm_target *ti,
 
 static void volume_io_hints(struct dm_target *ti, struct queue_limits *limits)
 {
+	const unsigned int chunk = DAXCOW_CHUNK_BLOCKS * DAXCOW_BLOCK_SIZE;
+
 	limits->physical_block_size = DAXCOW_BLOCK_SIZE;
-	limits->io_min = DAXCOW_BLOCK_SIZE;
-	limits->io_opt = DAXCOW_CHUNK_BLOCKS * DAXCOW_BLOCK_SIZE;
+	/*
+	 * mkfs takes these for stripe unit and width, and allocates large
+	 * files in aligned chunks, which PMD mappings need. It ignores a unit
+	 * of one block.
+	 */
+	limits->io_min = chunk;
+	limits->io_opt = chunk;
 	limits->discard_granularity = DAXCOW_BLOCK_SIZE;
 	limits->max_hw_discard_sectors = 1U << (30 - SECTOR_SHIFT);
 }
