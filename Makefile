@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # For people. The module's own build file is Kbuild, the tool's tools/Makefile.
 
+SHELL := /bin/bash
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/daxcow
-VERSION = $(shell dpkg-query -W -f '$${Version}' linux-source-6.12 | sed 's/-.*//')
-STOCK_HEADERS = /usr/src/linux-headers-$(VERSION)+deb12-cloud-amd64
+STOCK_HEADERS = /usr/src/linux-headers-$$(cat build/kernels/stock)
 SOURCES := $(shell find drivers include Kbuild -type f)
 GUEST_PROGRAMS := $(patsubst tests/guest/src/%.c,build/guest/bin/%,$(wildcard tests/guest/src/*.c))
 
@@ -21,10 +21,21 @@ help:
 setup:
 	@tests/guest/setup
 
-kernels: setup
-	@tests/guest/kernel patched >/dev/null
-	@tests/guest/kernel debug >/dev/null
+kernels: build/kernels/patched build/kernels/debug build/kernels/stock
+
+# What a guest kernel was made from. It changes when the kernel does, and then
+# the module for it has to be built again.
+build/kernels/patched build/kernels/debug: build/kernels/%: setup
+	@mkdir -p build/kernels
+	@dir=$$(tests/guest/kernel $*) && \
+	{ cmp -s "$$dir/daxcow.key" $@ || cp "$$dir/daxcow.key" $@; }
+
+build/kernels/stock: setup
+	@mkdir -p build/kernels
 	@tests/guest/stock >/dev/null
+	@. tests/guest/env.sh && stock_name >$@.new
+	@cmp -s $@.new $@ || cp $@.new $@
+	@rm $@.new
 
 # A kernel builds a module where its sources are: a farm of links for each.
 define build_module
@@ -43,16 +54,16 @@ module: build/module/patched/dm-daxcow.ko build/module/debug/dm-daxcow.ko \
 endif
 
 build/module/patched/dm-daxcow.ko build/module/debug/dm-daxcow.ko: \
-build/module/%/dm-daxcow.ko: $(SOURCES) | kernels
-	$(call build_module,$*,$$(tests/guest/kernel $*),)
+build/module/%/dm-daxcow.ko: $(SOURCES) build/kernels/%
+	$(call build_module,$*,$$(tests/guest/kernel $* --path),)
 	@touch $@
 
-build/module/stock/dm-daxcow.ko: $(SOURCES) | kernels
+build/module/stock/dm-daxcow.ko: $(SOURCES) build/kernels/stock
 	$(call build_module,stock,$(STOCK_HEADERS),W=1)
 	@touch $@
 
 # For the negative control: DAX on a kernel that cannot do it right.
-build/module/stock-force-dax/dm-daxcow.ko: $(SOURCES) | kernels
+build/module/stock-force-dax/dm-daxcow.ko: $(SOURCES) build/kernels/stock
 	$(call build_module,stock-force-dax,$(STOCK_HEADERS),DAXCOW_FORCE_DAX=y)
 	@touch $@
 

@@ -15,6 +15,15 @@ kernel_version() {
 	dpkg-query -W -f '${Version}' linux-source-6.12 | sed 's/-.*//'
 }
 
+# What Debian calls its own kernel of that version, as in linux-headers-NAME.
+stock_name() {
+	local pattern
+	pattern=linux-headers-$(kernel_version)+
+	{ dpkg-query -W -f '${Package}\n' "$pattern*" 2>/dev/null ||
+		apt-cache pkgnames "$pattern"; } |
+		sed -n 's/^linux-headers-\(.*-cloud-amd64\)$/\1/p' | grep .
+}
+
 kernel_dir() {
 	echo "$CACHE/linux-$(kernel_version)"
 }
