@@ -319,6 +319,9 @@ static void explain(struct pool *pool, const char *verb, int ret)
 
 	switch (ret) {
 	case -EBUSY:
+		/* snapshot.c has said why */
+		if (!strncasecmp(verb, "create_snap", 11))
+			return;
 		why = "volume is in use: deactivate it first";
 		break;
 	case -ENOENT:

@@ -124,13 +124,13 @@ static int volume_bind(struct volume_table *vt, struct dm_target *ti, u32 id)
 
 	pool_md = dm_get_md(vt->pool_dev->bdev->bd_dev);
 	if (!pool_md) {
-		ti->error = "Pool is not a device-mapper device";
+		ti->error = "Not an active daxcow pool: name the pool's device, not the one that it is on";
 		return -EINVAL;
 	}
 	mutex_lock(&pools_lock);
 	pool = pool_find(pool_md);
 	if (!pool) {
-		ti->error = "Device is not an active daxcow pool";
+		ti->error = "Not an active daxcow pool: start it first (daxcow start)";
 		ret = -EINVAL;
 	} else if (!pool->ti || dm_suspended(pool->ti)) {
 		ti->error = "Unable to activate volume while its pool is suspended";
