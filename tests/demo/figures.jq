@@ -40,7 +40,7 @@ def claim($holds; $text): { claim: $text, holds: $holds };
 		"\($mounts) file systems are mounted with DAX at the same time"),
 	claim(.daxcow.running == $mounts and .daxcow.answers == 1;
 		"the programs gave one and the same answer in all of them"),
-	claim(.code_total.daxcow | .pages > 500 and .one_pfn == .pages;
+	claim(.code_total.daxcow | .pages > 300 and .one_pfn == .pages;
 		"every page of code that they all have mapped is one physical page"),
 	claim(.code_total.daxcow | .in_pmem == .pages;
 		"these pages are in the persistent memory, none is a copy in RAM"),
@@ -54,7 +54,7 @@ def claim($holds; $text): { claim: $text, holds: $holds };
 	claim(.thin.running == $mounts and .thin.answers == 1 and
 		.daxcow.answers == .thin.answers and .same_answers;
 		"on dm-thin the same programs gave the same answers"),
-	claim(.code_total.thin | .pages > 500 and .in_pmem == 0 and
+	claim(.code_total.thin | .pages > 300 and .in_pmem == 0 and
 		.physical == .pages * $mounts;
 		"with dm-thin every mount has a copy of its own of each page"),
 	claim(.memory.thin.page_cache > 10 * .memory.daxcow.page_cache and

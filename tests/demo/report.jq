@@ -17,11 +17,11 @@ def bytes: . / 1024 | mb;
 "",
 "CODE THAT ALL \($mounts) PYTHONS HAVE MAPPED, IN PAGES OF 4 KIB",
 "",
-"                      physical pages behind it",
-"file                 each      daxcow  dm-thin",
+"                         physical pages behind it",
+"file                    each      daxcow  dm-thin",
 (.thin.code as $thin | .daxcow.code | sort_by(-.pages)[:6][] | .file as $f
 	| ($thin | map(select(.file == $f))[0] // { pages: 0, physical: 0 }) as $t
-	| ($f | left(20)) + (.pages | right(5)) + (.physical | right(12))
+	| ($f | left(22)) + (.pages | right(5)) + (.physical | right(12))
 	+ (if $t.pages > 0 then $t.physical / $t.pages | round else "-" end
 		| "\(.) x each" | right(13))),
 "",
@@ -30,9 +30,8 @@ def bytes: . / 1024 | mb;
 "                                          daxcow  dm-thin",
 ([
 	["page cache filled by running the programs", "page_cache"],
-	["RAM used by that, with the programs' own", "programs"],
-	["  of it not to be given back", "held"],
-	["RAM used by mounting", "mounting"]
+	["RAM used by that, and by the programs", "programs"],
+	["  of it in use, when caches are dropped", "held"]
 	][] as [$text, $key] | ($text | left(42))
 	+ (.memory.daxcow[$key] | mb | right(6))
 	+ (.memory.thin[$key] | mb | right(9))),
@@ -45,7 +44,7 @@ def bytes: . / 1024 | mb;
 + "\(.pool_kib.daxcow | mb) MB of",
 "persistent memory, and running programs from all of them took "
 + "\(.memory.daxcow.page_cache | mb) MB of page cache",
-"(dm-thin: \(.memory.thin.page_cache | mb) MB, as each mount reads its own copy). A write into one of them",
-"took a page: only \(.write.volume) sees it.",
+"(dm-thin: \(.memory.thin.page_cache | mb) MB, as each mount reads a copy of its own). When \(.write.volume) changed its",
+"libc, \(.write.moved | length) of the \(.write.libc_pages) pages became its own; the others did not notice.",
 if all(.checks[]; .holds) then "Everything above was checked."
 else "NOT everything above is true, see NO." end
