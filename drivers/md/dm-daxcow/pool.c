@@ -475,12 +475,10 @@ static int pool_load(struct pool *pool, char **error)
 	case -EMEDIUMTYPE:
 		*error = "Not a daxcow pool: make one with daxcow format";
 		return ret;
-	case -EPROTONOSUPPORT:
-		*error = "Pool was made by another version of daxcow: see the kernel log";
-		fallthrough;
 	default:
-		if (!*error)
-			*error = "Pool is damaged: see the kernel log, and daxcow check";
+		*error = ret == -EPROTONOSUPPORT ?
+			 "Pool was made by another version of daxcow: see the kernel log" :
+			 "Pool is damaged: see the kernel log, and daxcow check";
 		DMERR("%pg: block %llu, word %u, level %d, volume %d: %s (%s, %#llx)",
 		      pool->bdev, report.block, report.index, report.level,
 		      (int)report.volume, daxcow_bad_text(report.bad),
@@ -550,6 +548,8 @@ static struct pool *pool_create(struct dm_target *ti, struct dm_dev *dev,
 	INIT_DELAYED_WORK(&pool->reclaim, do_reclaim);
 	INIT_DELAYED_WORK(&pool->no_space_timeout, do_no_space_timeout);
 	pool->wq = alloc_workqueue("daxcow", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
+	/* what stays when nothing below says more */
+	ti->error = "Not enough memory";
 	ret = -ENOMEM;
 	if (!pool->wq)
 		goto out_destroy;
@@ -564,8 +564,6 @@ static struct pool *pool_create(struct dm_target *ti, struct dm_dev *dev,
 
 out_destroy:
 	pool_destroy(pool);
-	if (!ti->error)
-		ti->error = "Not enough memory";
 	return ERR_PTR(ret);
 }
 
