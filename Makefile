@@ -8,6 +8,7 @@ SOURCES := $(shell find drivers include Kbuild -type f)
 GUEST_PROGRAMS := $(patsubst tests/guest/src/%.c,build/guest/bin/%,$(wildcard tests/guest/src/*.c))
 
 help:
+	@echo 'make all      everything that is built here'
 	@echo 'make demo     set everything up and show what daxcow does, in a guest'
 	@echo 'make check    set everything up and run all tests'
 	@echo 'make guest    a shell in a guest (KERNEL=patched, debug or stock)'
@@ -40,6 +41,7 @@ build/kernels/stock: setup
 # A kernel builds a module where its sources are: a farm of links for each.
 define build_module
 	@mkdir -p build/module/$(1)
+	@find build/module/$(1) -xtype l -delete
 	@cp -asf $(CURDIR)/Kbuild $(CURDIR)/drivers $(CURDIR)/include build/module/$(1)
 	@$(MAKE) --no-print-directory -s -C $(2) M=$(CURDIR)/build/module/$(1) $(3) modules
 endef
@@ -80,6 +82,8 @@ build/guest/bin/%: tests/guest/src/%.c
 guest-programs: setup
 	@$(MAKE) --no-print-directory -s $(GUEST_PROGRAMS)
 
+all: ready unit
+
 ready: module tools guest-programs
 
 check: ready unit
@@ -108,5 +112,5 @@ clean:
 distclean: clean
 	rm -rf $(CACHE)
 
-.PHONY: help setup kernels module tools unit guest-programs ready check demo \
+.PHONY: all help setup kernels module tools unit guest-programs ready check demo \
 	guest lint install dkms-install clean distclean
