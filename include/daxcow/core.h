@@ -127,6 +127,7 @@ struct daxcow_pool_info {
 	char label[DAXCOW_NAME_SIZE];
 	bool read_only;
 };
+
 void daxcow_pool_info(struct daxcow_pool *pool, struct daxcow_pool_info *info);
 
 /* Free blocks that data may take. Takes no lock: a hint. */

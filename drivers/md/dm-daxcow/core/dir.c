@@ -119,6 +119,7 @@ static int copy_node(struct daxcow_pool *pool, struct dir_copy *copy,
 {
 	unsigned int i;
 	struct entry e;
+	u64 raw;
 	int ret;
 
 	ret = space_alloc(pool, KIND_DIR + level, node);
@@ -131,9 +132,10 @@ static int copy_node(struct daxcow_pool *pool, struct dir_copy *copy,
 		ret = dir_load(pool, slot_of(old, i), level, &e);
 		if (ret)
 			return ret;
-		if (e.type != DAXCOW_ENTRY_NONE)
-			pool->scratch[i] = cpu_to_le64(entry_encode(&pool->crc,
-						slot_of(*node, i), e));
+		if (e.type == DAXCOW_ENTRY_NONE)
+			continue;
+		raw = entry_encode(&pool->crc, slot_of(*node, i), e);
+		pool->scratch[i] = cpu_to_le64(raw);
 	}
 	pm_write(pool_addr(pool, *node), pool->scratch, DAXCOW_BLOCK_SIZE);
 	return 0;
