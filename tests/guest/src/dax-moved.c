@@ -324,13 +324,13 @@ static void stress(unsigned int seconds)
 
 int main(int argc, char **argv)
 {
-	if (argc == 3 && !strcmp(argv[1], "make"))
+	if (argc == 3 && !strcmp(argv[1], "make")) {
 		make(argv[2]);
-	else if (argc == 4 && !strcmp(argv[1], "steps"))
+	} else if (argc == 4 && !strcmp(argv[1], "steps")) {
 		steps(argv[2], argv[3]);
-	else if (argc != 5)
+	} else if (argc != 5) {
 		errx(2, "usage: dax-moved make|steps|stress FILE [COPY [SECONDS]]");
-	else {
+	} else {
 		file = argv[2];
 		copy = argv[3];
 		stress(atoi(argv[4]));
