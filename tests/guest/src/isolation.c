@@ -518,7 +518,7 @@ static void start_model(void)
 	fd = open(POOL, O_RDONLY | O_DIRECT);
 	must(fd >= 0 && pread(fd, dma_block, PAGE, (off_t)POOL_BLOCK * PAGE) == PAGE);
 	close(fd);
-	strcpy(s->name[0], "v0");
+	snprintf(s->name[0], sizeof(s->name[0]), "v0");
 	s->exists[0] = true;
 	for (me = 0; me < workers; me++) {
 		for (v = 0; v < FILES; v++) {
@@ -547,8 +547,7 @@ static void init_shared(void)
 	pthread_mutex_init(&s->volume_op, &ma);
 	pthread_rwlockattr_init(&ra);
 	pthread_rwlockattr_setpshared(&ra, PTHREAD_PROCESS_SHARED);
-	pthread_rwlockattr_setkind_np(&ra,
-		PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlockattr_setkind_np(&ra, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
 	pthread_rwlock_init(&s->still, &ra);
 }
 
