@@ -85,12 +85,13 @@ static int super_check(struct daxcow_pool *pool, struct daxcow_report *report)
 	if (le64_to_cpu(s->magic) != DAXCOW_SUPER_MAGIC)
 		return super_bad(report, DAXCOW_BAD_MAGIC,
 				 le64_to_cpu(s->magic), -EMEDIUMTYPE);
-	if (le32_to_cpu(s->crc) != super_crc(s))
-		return super_bad(report, DAXCOW_BAD_SUPER_CRC,
-				 le32_to_cpu(s->crc), -EUCLEAN);
+	/* first: another version may have its checksum elsewhere */
 	if (le32_to_cpu(s->version) != DAXCOW_VERSION)
 		return super_bad(report, DAXCOW_BAD_VERSION,
 				 le32_to_cpu(s->version), -EPROTONOSUPPORT);
+	if (le32_to_cpu(s->crc) != super_crc(s))
+		return super_bad(report, DAXCOW_BAD_SUPER_CRC,
+				 le32_to_cpu(s->crc), -EUCLEAN);
 	v = le64_to_cpu(s->incompat) & ~DAXCOW_INCOMPAT_KNOWN;
 	if (v)
 		return super_bad(report, DAXCOW_BAD_FEATURE, v,
