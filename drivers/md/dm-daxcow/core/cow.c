@@ -409,7 +409,7 @@ static int raise_root(struct daxcow_pool *pool, struct tree *t, u64 vblk)
 /*
  * Walk down for a write: to the leaf, or to the first entry that names
  * something that is not only this volume's. What the tree does not reach is
- * unmapped; who wants to map it calls raise_root() first.
+ * unmapped, at ROOT_LEVEL.
  */
 static int find_for_write(struct daxcow_pool *pool, struct tree *t, u64 vblk,
 			  struct place *p)
@@ -438,6 +438,18 @@ static int find_for_write(struct daxcow_pool *pool, struct tree *t, u64 vblk,
 	       desc_exclusive(space_desc(pool, p->e.block)))
 		ret = tree_step(pool, p, vblk);
 	return ret;
+}
+
+/* The same, for a block that is going to be mapped. */
+static int find_to_map(struct daxcow_pool *pool, struct tree *t, u64 vblk,
+		       struct place *p)
+{
+	int ret = find_for_write(pool, t, vblk, p);
+
+	if (ret || p->level != ROOT_LEVEL)
+		return ret;
+	ret = raise_root(pool, t, vblk);
+	return ret ? ret : find_for_write(pool, t, vblk, p);
 }
 
 /* From @p on, how many blocks are this volume's own and contiguous. */
@@ -510,9 +522,7 @@ static long provision(struct daxcow_pool *pool, struct tree *t, u64 vblk,
 	u64 n;
 	int ret;
 
-	ret = raise_root(pool, t, vblk);
-	if (!ret)
-		ret = find_for_write(pool, t, vblk, &c.at);
+	ret = find_to_map(pool, t, vblk, &c.at);
 	if (ret)
 		return ret;
 	n = own_run(pool, &c.at, vblk, nr, block);
@@ -593,9 +603,7 @@ int daxcow_overwrite(struct daxcow_volume *vol, u64 vblk, bool whole,
 		return -EROFS;
 	mutex_lock(&pool->lock);
 	t = volume_tree(vol);
-	ret = raise_root(pool, &t, vblk);
-	if (!ret)
-		ret = find_for_write(pool, &t, vblk, &c.at);
+	ret = find_to_map(pool, &t, vblk, &c.at);
 	if (ret)
 		goto out_unlock;
 	if (own_run(pool, &c.at, vblk, 1, &block)) {
