@@ -7,11 +7,12 @@
  * compared with a model. Pool "pool" with volume "v0", mounted at /v/0, is
  * there already.
  *
- * Each worker has files of its own in all volumes, and draws what it does from
- * a generator of its own, seeded by SEED: the same seed replays it. What
- * concerns a whole volume (snapshot, delete, rollback, remount) is done by one
- * worker while the others stand still, so that the model knows what the
- * result is. The volume's mappings are dropped by all for that.
+ * It goes in rounds. In each, every worker does a number of operations on files
+ * of its own in all volumes, and beside them one process does something with a
+ * whole volume (snapshot, delete, rollback, remount), which the workers leave
+ * alone for this round, so that the model knows what the result is. Each draws
+ * what it does from a generator of its own, and volumes come and go between
+ * rounds only: the same arguments replay the same operations.
  *
  * Exit status: 0 equal, 1 a byte differs, 2 could not run.
  */
@@ -20,7 +21,6 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -39,20 +39,18 @@
 #define LIVE		8	/* snapshots that are always there */
 #define MAX_WORKERS	4
 #define FILES		2	/* of each worker */
+#define ROUNDS		16	/* at least */
 #define POOL		"/dev/mapper/pool"
 /* the pool's backup superblock never changes: something to read by DMA */
 #define POOL_BLOCK	511
 
 struct shared {
-	pthread_rwlock_t still;
-	pthread_mutex_t volume_op;
 	bool exists[VOLUMES];
-	bool blocked[VOLUMES];
-	unsigned int want_drop[VOLUMES];
-	unsigned int dropped[MAX_WORKERS][VOLUMES];
-	bool done[MAX_WORKERS];
+	bool blocked[VOLUMES];	/* left alone for this round */
+	bool drop[VOLUMES];	/* its mappings have to go */
 	bool stop;
-	unsigned long ops, volume_ops, bytes;
+	unsigned int arrived, meetings;
+	unsigned long ops, volume_ops[4], bytes;
 	unsigned int names;
 	char name[VOLUMES][32];
 	uint8_t model[VOLUMES][MAX_WORKERS][FILES][SIZE];
@@ -60,6 +58,7 @@ struct shared {
 
 static struct shared *s;
 static int me, workers = 2;
+static unsigned long rounds, round_ops;
 static uint64_t rng, seed = 1;
 static char *map[VOLUMES][FILES];
 static char dma_block[PAGE] __attribute__((aligned(PAGE)));
@@ -140,22 +139,6 @@ static void drop(int v)
 		if (map[v][f])
 			munmap(map[v][f], SIZE);
 		map[v][f] = NULL;
-	}
-}
-
-/* Somebody wants to unmount: let go, and say so. */
-static void heed(void)
-{
-	int v;
-
-	for (v = 0; v < VOLUMES; v++) {
-		unsigned int want = __atomic_load_n(&s->want_drop[v],
-						    __ATOMIC_ACQUIRE);
-
-		if (s->dropped[me][v] == want)
-			continue;
-		drop(v);
-		__atomic_store_n(&s->dropped[me][v], want, __ATOMIC_RELEASE);
 	}
 }
 
@@ -320,19 +303,19 @@ static void op_sync(int v, int f)
 	must(!msync(mapping(v, f), SIZE, MS_SYNC));
 }
 
-static int pick(bool ready)
+static int pick(void)
 {
 	int v;
 
 	do {
 		v = rnd(VOLUMES);
-	} while (!s->exists[v] || (ready && s->blocked[v]));
+	} while (!s->exists[v] || s->blocked[v]);
 	return v;
 }
 
 static void file_op(void)
 {
-	int v = pick(true), v2 = pick(true), f = rnd(FILES), f2 = rnd(FILES);
+	int v = pick(), v2 = pick(), f = rnd(FILES), f2 = rnd(FILES);
 	size_t off = rnd(SIZE), len = 1 + rnd(rnd(4) ? 200 : 3 * PAGE);
 	int op = rnd(100);
 
@@ -370,7 +353,58 @@ static void file_op(void)
 		verify(v, f);
 }
 
-/* ---- whole volumes, by one worker ---- */
+/* ---- rounds ---- */
+
+/* Wait for all workers and the one that works on volumes. */
+static void meet(void)
+{
+	unsigned int round = __atomic_load_n(&s->meetings, __ATOMIC_ACQUIRE);
+
+	if (__atomic_add_fetch(&s->arrived, 1, __ATOMIC_ACQ_REL) ==
+	    (unsigned int)workers + 1) {
+		s->arrived = 0;
+		__atomic_add_fetch(&s->meetings, 1, __ATOMIC_ACQ_REL);
+		return;
+	}
+	while (__atomic_load_n(&s->meetings, __ATOMIC_ACQUIRE) == round) {
+		if (s->stop)
+			_exit(2);
+		usleep(200);
+	}
+}
+
+static void start_rng(void)
+{
+	rng = seed * 0x9e3779b97f4a7c15ULL + me * 0x100000001b3ULL + 1;
+}
+
+static void work(void)
+{
+	unsigned long r, i;
+	int v, f;
+
+	start_rng();
+	for (r = 0; r < rounds; r++) {
+		meet();
+		for (v = 0; v < VOLUMES; v++)
+			if (s->drop[v])
+				drop(v);
+		meet();
+		for (i = 0; i < round_ops && !s->stop; i++) {
+			file_op();
+			__atomic_fetch_add(&s->ops, 1, __ATOMIC_RELAXED);
+		}
+		meet();
+	}
+	for (v = 0; v < VOLUMES; v++)
+		for (f = 0; f < FILES && s->exists[v]; f++)
+			verify(v, f);
+	_exit(0);
+}
+
+/* ---- whole volumes ---- */
+
+enum volume_op { SNAPSHOT, REMOUNT, ROLLBACK, DELETE, VOLUME_OPS };
 
 static int live(void)
 {
@@ -379,26 +413,6 @@ static int live(void)
 	for (v = 1; v < VOLUMES; v++)
 		n += s->exists[v];
 	return n;
-}
-
-/* All let go of the volume; until unblock() nobody touches it. */
-static void block(int v)
-{
-	unsigned int want;
-	int w;
-
-	s->blocked[v] = true;
-	want = __atomic_add_fetch(&s->want_drop[v], 1, __ATOMIC_ACQ_REL);
-	for (w = 0; w < workers; w++) {
-		while (!s->done[w] && w != me &&
-		       __atomic_load_n(&s->dropped[w][v], __ATOMIC_ACQUIRE) !=
-		       want) {
-			if (s->stop)
-				_exit(2);
-			usleep(1000);
-		}
-	}
-	heed();
 }
 
 static void unmount(int v)
@@ -420,14 +434,12 @@ static void vol_snapshot(int from, int to)
 	must(!shell("daxcow snapshot pool %s %s", s->name[from], s->name[to]));
 	memcpy(s->model[to], s->model[from], sizeof(s->model[to]));
 	mount_it(to);
-	s->exists[to] = true;
 }
 
 static void vol_delete(int v)
 {
 	unmount(v);
 	must(!shell("daxcow remove pool %s", s->name[v]));
-	s->exists[v] = false;
 }
 
 static void vol_rollback(int v, int from)
@@ -440,74 +452,72 @@ static void vol_rollback(int v, int from)
 	mount_it(from);
 }
 
-static void volume_op(void)
+/* What to do, with @v, and with @other for a snapshot or a rollback. */
+static enum volume_op plan(int *v, int *other)
 {
-	int v, to, op;
+	enum volume_op op = rnd(VOLUME_OPS);
+	int to;
 
-	if (pthread_mutex_trylock(&s->volume_op))
-		return;
-	v = pick(false);
+	*v = pick();
 	for (to = 1; to < VOLUMES && s->exists[to]; to++)
 		;
-	op = rnd(4);
-	if (op == 0 && to == VOLUMES)
-		op = 3;
-	if (op == 3 && (live() <= LIVE || !v))
-		op = to < VOLUMES ? 0 : 1;
-	if (op == 2)
-		to = pick(false);
-	if (op == 2 && to == v)
-		op = 1;
-	if (op)
-		block(v);
-	if (op == 2)
-		block(to);
-	pthread_rwlock_wrlock(&s->still);
-	if (op == 0)
-		vol_snapshot(v, to);
-	else if (op == 1)
-		must(!shell("umount /v/%d && mount -o dax=always,nouuid /dev/mapper/pool-%s /v/%d",
-			    v, s->name[v], v));
-	else if (op == 2)
-		vol_rollback(v, to);
-	else
-		vol_delete(v);
-	s->blocked[v] = false;
-	s->blocked[to % VOLUMES] = false;
-	s->volume_ops++;
-	pthread_rwlock_unlock(&s->still);
-	pthread_mutex_unlock(&s->volume_op);
+	if (op == SNAPSHOT && to == VOLUMES)
+		op = DELETE;
+	if (op == DELETE && !*v)
+		op = ROLLBACK;
+	if (op == DELETE && live() <= LIVE)
+		op = SNAPSHOT;
+	*other = to;
+	while (op == ROLLBACK && (*other == to || *other == *v))
+		*other = pick();
+	return op;
 }
 
-static void work(unsigned long ops)
+static void volume_round(void)
 {
-	unsigned long i;
-	int v, f;
+	int v, other;
+	enum volume_op op = plan(&v, &other);
 
-	rng = seed * 0x9e3779b97f4a7c15ULL + me * 0x100000001b3ULL + 1;
-	for (i = 0; i < ops && !s->stop; i++) {
-		heed();
-		if (!rnd(250)) {
-			volume_op();
-			continue;
-		}
-		pthread_rwlock_rdlock(&s->still);
-		heed();
-		file_op();
-		pthread_rwlock_unlock(&s->still);
-		__atomic_fetch_add(&s->ops, 1, __ATOMIC_RELAXED);
+	/* mappings of what a snapshot is taken of stay, writable before it */
+	s->blocked[v] = true;
+	s->drop[v] = op != SNAPSHOT;
+	if (op == ROLLBACK)
+		s->blocked[other] = s->drop[other] = true;
+	meet();
+	meet();
+	if (op == SNAPSHOT)
+		vol_snapshot(v, other);
+	else if (op == REMOUNT)
+		must(!shell("umount /v/%d && mount -o dax=always,nouuid /dev/mapper/pool-%s /v/%d",
+			    v, s->name[v], v));
+	else if (op == ROLLBACK)
+		vol_rollback(v, other);
+	else
+		vol_delete(v);
+	meet();
+	if (op == SNAPSHOT)
+		s->exists[other] = true;
+	else if (op == DELETE)
+		s->exists[v] = false;
+	memset(s->blocked, 0, sizeof(s->blocked));
+	memset(s->drop, 0, sizeof(s->drop));
+	s->volume_ops[op]++;
+}
+
+static void work_on_volumes(void)
+{
+	unsigned long r, done, before = 0;
+
+	me = workers;
+	start_rng();
+	for (r = 0; r < rounds && !s->stop; r++) {
+		volume_round();
+		done = (r + 1) * 10 / rounds;
+		if (done != before)
+			printf("%lu0 %%: %lu operations\n", done, s->ops);
+		before = done;
+		fflush(stdout);
 	}
-	for (v = 0; v < VOLUMES; v++)
-		drop(v);
-	s->done[me] = true;
-	/* what others do to volumes must be over before all is compared */
-	pthread_mutex_lock(&s->volume_op);
-	for (v = 0; v < VOLUMES; v++)
-		for (f = 0; f < FILES && s->exists[v]; f++)
-			verify(v, f);
-	for (v = 0; v < VOLUMES; v++)
-		drop(v);
-	pthread_mutex_unlock(&s->volume_op);
 	_exit(0);
 }
 
@@ -529,26 +539,10 @@ static void start_model(void)
 		}
 	}
 	me = 0;
-	for (v = 1; v <= LIVE; v++)
+	for (v = 1; v <= LIVE; v++) {
 		vol_snapshot(rnd(v), v);
-}
-
-static void init_shared(void)
-{
-	pthread_mutexattr_t ma;
-	pthread_rwlockattr_t ra;
-
-	s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE,
-		 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (s == MAP_FAILED)
-		exit(2);
-	pthread_mutexattr_init(&ma);
-	pthread_mutexattr_setpshared(&ma, PTHREAD_PROCESS_SHARED);
-	pthread_mutex_init(&s->volume_op, &ma);
-	pthread_rwlockattr_init(&ra);
-	pthread_rwlockattr_setpshared(&ra, PTHREAD_PROCESS_SHARED);
-	pthread_rwlockattr_setkind_np(&ra, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
-	pthread_rwlock_init(&s->still, &ra);
+		s->exists[v] = true;
+	}
 }
 
 int main(int argc, char **argv)
@@ -560,24 +554,40 @@ int main(int argc, char **argv)
 		seed = strtoull(argv[2], NULL, 0);
 	if (argc > 3)
 		workers = atoi(argv[3]);
-	if (workers < 1 || workers > MAX_WORKERS)
+	if (workers < 1 || workers > MAX_WORKERS || !ops)
 		return 2;
+	round_ops = ops / workers / ROUNDS;
+	round_ops = round_ops < 20 ? 20 : round_ops > 125 ? 125 : round_ops;
+	rounds = (ops - 1) / (round_ops * workers) + 1;
 	rng = seed;
-	init_shared();
+	s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE,
+		 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (s == MAP_FAILED)
+		return 2;
 	start_model();
-	printf("seed %llu: %lu operations by %d workers\n",
-	       (unsigned long long)seed, ops, workers);
+	printf("seed %llu: %lu operations by %d workers in %lu rounds\n",
+	       (unsigned long long)seed, rounds * round_ops * workers, workers,
+	       rounds);
 	fflush(stdout);
-	for (w = 0; w < workers; w++) {
+	for (w = 0; w <= workers; w++) {
 		if (fork())
 			continue;
 		me = w;
-		work(ops / workers);
+		if (w < workers)
+			work();
+		work_on_volumes();
 	}
-	while (wait(&status) > 0)
-		if (!WIFEXITED(status) || WEXITSTATUS(status))
+	while (wait(&status) > 0) {
+		if (WIFEXITED(status) && !WEXITSTATUS(status))
+			continue;
+		/* those that only stopped with it exit with 2 */
+		if (ret != 1)
 			ret = WIFEXITED(status) ? WEXITSTATUS(status) : 2;
-	printf("%lu operations on files, %lu on volumes, %d live snapshots, %lu bytes compared: %s\n",
-	       s->ops, s->volume_ops, live(), s->bytes, ret ? "FAILED" : "equal");
+		s->stop = true;
+	}
+	printf("%lu operations on files; on volumes: %lu snapshots, %lu remounts, %lu rollbacks, %lu deletes; %d live snapshots, %lu bytes compared: %s\n",
+	       s->ops, s->volume_ops[SNAPSHOT], s->volume_ops[REMOUNT],
+	       s->volume_ops[ROLLBACK], s->volume_ops[DELETE], live(), s->bytes,
+	       ret ? "FAILED" : "equal");
 	return ret;
 }
