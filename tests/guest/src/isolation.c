@@ -481,8 +481,10 @@ static void volume_round(void)
 	/* mappings of what a snapshot is taken of stay, writable before it */
 	s->blocked[v] = true;
 	s->drop[v] = op != SNAPSHOT;
-	if (op == ROLLBACK)
-		s->blocked[other] = s->drop[other] = true;
+	if (op == ROLLBACK) {
+		s->blocked[other] = true;
+		s->drop[other] = true;
+	}
 	meet();
 	meet();
 	if (op == SNAPSHOT)
