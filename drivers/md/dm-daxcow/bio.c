@@ -189,6 +189,20 @@ static int bio_do(struct volume *vol, struct bio *bio)
 }
 
 /*
+ * The data is in place, and as a flush the bio now goes on to the data device:
+ * its persistence domain may be behind a host (virtio-pmem), or have buffers
+ * of its own in front of the media. dm counts by its other flags.
+ */
+static void flush_below(struct volume *vol, struct bio *bio)
+{
+	bio->bi_opf = (bio->bi_opf & ~REQ_FUA) | REQ_PREFLUSH;
+	bio->bi_iter.bi_sector = 0;
+	bio->bi_iter.bi_size = 0;
+	bio_set_dev(bio, vol->pool->bdev);
+	submit_bio_noacct(bio);
+}
+
+/*
  * Do a bio and end it, or keep it until there is space. It may be kept after
  * part of it was written: it is done again from its start then. Takes a
  * mutex: bio-based targets are called where they may sleep.
@@ -210,6 +224,10 @@ int volume_bio(struct volume *vol, struct bio *bio)
 		pool_no_space(pool);
 		if (pool_defer(vol, bio))
 			return DM_MAPIO_SUBMITTED;
+	}
+	if (!ret && bio->bi_opf & REQ_FUA) {
+		flush_below(vol, bio);
+		return DM_MAPIO_SUBMITTED;
 	}
 	bio->bi_status = errno_to_blk_status(ret);
 	bio_endio(bio);
