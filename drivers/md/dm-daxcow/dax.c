@@ -19,24 +19,6 @@
 #include "target.h"
 
 /*
- * Note that write access was handed out. A snapshot looks there for pages that
- * DMA is writing to. Without memory for the note it looks everywhere.
- */
-static void note_grant(struct volume *vol, u64 vblk, u64 nr)
-{
-	u64 r = vblk / DAXCOW_CHUNK_BLOCKS;
-	u64 last = (vblk + nr - 1) / DAXCOW_CHUNK_BLOCKS;
-
-	for (; r <= last; r++) {
-		if (xa_load(&vol->granted, r))
-			continue;
-		if (xa_err(xa_store(&vol->granted, r, xa_mk_value(1),
-				    GFP_NOIO | __GFP_NOWARN)))
-			WRITE_ONCE(vol->granted_all, true);
-	}
-}
-
-/*
  * Where a read looks. Unmapped blocks are seen as a part of the zero chunk
  * with the same position in the chunk, so that a hole can be mapped by a PMD.
  */
@@ -59,7 +41,7 @@ static long access_write(struct volume *vol, u64 vblk, u64 nr, u64 *block)
 	long n;
 
 	/* before the grant: a snapshot that misses it must not be possible */
-	note_grant(vol, vblk, min_t(u64, nr, DAXCOW_CHUNK_BLOCKS));
+	volume_note_grant(vol, vblk, min_t(u64, nr, DAXCOW_CHUNK_BLOCKS));
 	n = daxcow_provision(vol->core, vblk, nr, block);
 	memalloc_noio_restore(noio);
 	if (n == -ENOSPC)

@@ -22,7 +22,8 @@
  *      granted since the last snapshot. The snapshot gets copies of them, the
  *      origin keeps the pages.
  *   4. The snapshot is one store. Then, still frozen, the notes of grants
- *      are dropped: whoever wants to write has to ask again.
+ *      are dropped: whoever wants to write has to ask again. DMA that is
+ *      under way does not ask, so its notes stay for the next snapshot.
  *
  * Somebody with the right to could thaw the file system in between (FITHAW
  * takes any freeze back). So 2 is looked at again afterwards, and a snapshot
@@ -57,6 +58,24 @@ struct origin {
 	u64 *pinned;
 	size_t nr_pinned, cap_pinned;
 };
+
+/*
+ * Note that write access was handed out. A snapshot looks there for pages that
+ * DMA is writing to. Without memory for the note it looks everywhere.
+ */
+void volume_note_grant(struct volume *vol, u64 vblk, u64 nr)
+{
+	u64 r = vblk / DAXCOW_CHUNK_BLOCKS;
+	u64 last = (vblk + nr - 1) / DAXCOW_CHUNK_BLOCKS;
+
+	for (; r <= last; r++) {
+		if (xa_load(&vol->granted, r))
+			continue;
+		if (xa_err(xa_store(&vol->granted, r, xa_mk_value(1),
+				    GFP_NOIO | __GFP_NOWARN)))
+			WRITE_ONCE(vol->granted_all, true);
+	}
+}
 
 static struct volume *find_volume(struct pool *pool, u32 id)
 {
@@ -223,10 +242,14 @@ static void origin_thaw(struct origin *o)
 	kvfree(o->pinned);
 }
 
-static void drop_grants(struct volume *vol)
+static void drop_grants(struct origin *o)
 {
-	WRITE_ONCE(vol->granted_all, false);
-	xa_destroy(&vol->granted);
+	size_t i;
+
+	WRITE_ONCE(o->vol->granted_all, false);
+	xa_destroy(&o->vol->granted);
+	for (i = 0; i < o->nr_pinned; i++)
+		volume_note_grant(o->vol, o->pinned[i], 1);
 }
 
 /* All are frozen. Take the snapshots, then see that they stayed frozen. */
@@ -257,7 +280,7 @@ static int snapshot_frozen(struct pool *pool, struct origin *o,
 	}
 	for (i = 0; i < nr; i++)
 		if (o[i].vol)
-			drop_grants(o[i].vol);
+			drop_grants(&o[i]);
 	return 0;
 }
 

@@ -181,6 +181,7 @@ int pool_message(struct pool *pool, unsigned int argc, char **argv,
 		 char *result, unsigned int maxlen);
 
 /* snapshot.c */
+void volume_note_grant(struct volume *vol, u64 vblk, u64 nr);
 int pool_snapshot(struct pool *pool, struct daxcow_volume_desc *d,
 		  unsigned int nr);
 
