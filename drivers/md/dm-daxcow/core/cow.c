@@ -481,6 +481,22 @@ static u64 own_run(struct daxcow_pool *pool, const struct place *p, u64 vblk,
 	return n;
 }
 
+/*
+ * Blocks of a chunk that have one owner stay where they are: it may be this
+ * volume, and DMA may be under way to them (those that were pinned when a
+ * snapshot was taken are not shared).
+ */
+static bool chunk_partly_own(struct daxcow_pool *pool, u64 block)
+{
+	struct split *s = pool->chunks[chunk_of(pool, block)].split;
+	u32 i;
+
+	for (i = 0; s && i < DAXCOW_CHUNK_BLOCKS; i++)
+		if (desc_owners(&s->desc[i]) == 1)
+			return true;
+	return false;
+}
+
 /* Whether a write of the chunk at @c->vblk should replace all of it. */
 static bool want_chunk(struct daxcow_pool *pool, const struct change *c)
 {
@@ -490,6 +506,9 @@ static bool want_chunk(struct daxcow_pool *pool, const struct change *c)
 	    pool->free_chunks == NO_CHUNK)
 		return false;
 	if (c->old.type == DAXCOW_ENTRY_NODE)
+		return false;
+	if (c->old.type == DAXCOW_ENTRY_DATA &&
+	    chunk_partly_own(pool, c->old.block))
 		return false;
 	if (c->old.type == DAXCOW_ENTRY_DATA && pool->cow != DAXCOW_COW_AUTO)
 		return pool->cow == DAXCOW_COW_2M;
