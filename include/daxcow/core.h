@@ -273,10 +273,11 @@ typedef int (*daxcow_fill_fn)(void *arg, void *dst);
  * daxcow_overwrite() - write a block, or a part of one
  * @whole:	@fill writes all of it
  *
- * @fill uses the functions of pmem.h on the block that it is given. A block
- * that is this volume's own is written in place. Else, when all of it is
- * written, a new one is filled, made durable and published, without a look at
- * the old content; otherwise a copy is published first. The caller fences
+ * @fill uses the functions of pmem.h on the block that it is given: a new one,
+ * which is published when it is durable. After a power cut the block is as
+ * before or as after, and never in between; unless it had to be written in
+ * place, because there is no free block, or DMA is under way to it. When all
+ * of it is written nothing looks at the old content. The caller fences
  * (daxcow_fence()) before it acknowledges.
  *
  * Context: read section; takes the pool's lock, also while @fill runs.

@@ -77,6 +77,20 @@ static void drain(struct rig *r)
 			;
 }
 
+static int fill(void *arg, void *dst)
+{
+	pm_write(dst, arg, DAXCOW_BLOCK_SIZE);
+	return 0;
+}
+
+static void overwrite(struct rig *r, int v, u64 vblk)
+{
+	static char bytes[DAXCOW_BLOCK_SIZE];
+
+	assert_int_equal(daxcow_overwrite(r->vol[v], vblk, true, fill, bytes),
+			 0);
+}
+
 static int teardown(void **state)
 {
 	struct rig *r = *state;
@@ -180,6 +194,41 @@ static void pinned_page_stays_with_origin(void **state)
 	assert_int_not_equal(where(r, 1, 5), p);
 	assert_int_equal(where(r, 1, 6), where(r, 0, 6));
 	assert_int_equal(own(r, 0, 5), p);
+}
+
+/* Write access to all of a chunk must not move what DMA goes to. */
+static void pinned_page_stays_in_chunk(void **state)
+{
+	struct rig *r = *state;
+	u64 block, again, vblk = CHUNK + 5;
+	struct daxcow_volume_desc d = {
+		.id = 1,
+		.pinned = &vblk,
+		.nr_pinned = 1,
+	};
+
+	assert_int_equal(daxcow_provision(r->vol[0], CHUNK, CHUNK, &block),
+			 CHUNK);
+	assert_int_equal(daxcow_snapshot(r->pool, &d, 1), 0);
+	daxcow_set_cow(r->pool, DAXCOW_COW_2M);
+	assert_int_equal(daxcow_provision(r->vol[0], CHUNK, CHUNK, &again), 1);
+	assert_int_not_equal(again, block);
+	assert_int_equal(where(r, 0, vblk), block + 5);
+	assert_int_equal(where(r, 0, CHUNK + 1), block + 1);
+}
+
+/* A bio may not move it either. */
+static void pinned_page_is_overwritten_in_place(void **state)
+{
+	struct rig *r = *state;
+	u64 p = own(r, 0, 5);
+
+	r->busy = p;
+	overwrite(r, 0, 5);
+	assert_int_equal(where(r, 0, 5), p);
+	r->busy = ~0ULL;
+	overwrite(r, 0, 5);
+	assert_int_not_equal(where(r, 0, 5), p);
 }
 
 static void chunk_is_mapped_whole(void **state)
@@ -421,6 +470,8 @@ int main(void)
 		CASE(last_owner_stays_after_grace),
 		CASE(busy_block_is_kept),
 		CASE(pinned_page_stays_with_origin),
+		CASE(pinned_page_stays_in_chunk),
+		CASE(pinned_page_is_overwritten_in_place),
 		CASE(chunk_is_mapped_whole),
 		CASE(chunk_copy),
 		CASE(chunk_split),

@@ -8,6 +8,11 @@
  * more care than others, and no bio is under way at the data device when a
  * snapshot is taken. Each block is written under the engine's lock; a
  * snapshot of a volume that nobody has frozen is a cut between two of these.
+ *
+ * A block that is written goes to a new place, so that after a power cut it is
+ * as before or as after. Who writes to it directly at that time would not
+ * find it there any more. File systems do not mix the two: a block is a
+ * file's, or metadata, and one that changes sides is not in use meanwhile.
  */
 #include <linux/highmem.h>
 #include <linux/sched/mm.h>

@@ -32,12 +32,6 @@
  */
 #include "internal.h"
 
-enum action {
-	ACT_REMOVE,
-	ACT_COPY,	/* the old content, zero where unmapped */
-	ACT_FILL,	/* the caller's content */
-};
-
 /**
  * struct change - one replacement, from the walk to the publish
  * @at:		entry to publish at
@@ -48,6 +42,7 @@ enum action {
  * @node:	new nodes, by level, @target .. @at.level - 1
  * @built:	levels from @at.level - 1 down to this one have been filled
  * @unseen:	the tree is not published: no reader can have come through it
+ * @own:	what is mapped now is this volume's own already
  */
 struct change {
 	struct place at;
@@ -58,6 +53,7 @@ struct change {
 	u64 node[DAXCOW_MAX_LEVEL + 1];
 	int built;
 	bool unseen;
+	bool own;
 };
 
 /* Blocks of a chunk entry, seen as level 0 entries. */
@@ -318,25 +314,40 @@ static int change_apply(struct daxcow_pool *pool, struct change *c)
 	return 0;
 }
 
+/**
+ * struct write - bytes that a new block gets beside what was there
+ * @fill:	writes them
+ * @arg:	for @fill
+ * @whole:	they are all of it
+ */
+struct write {
+	daxcow_fill_fn fill;
+	void *arg;
+	bool whole;
+};
+
 /* Write the content of a new block or chunk. */
 static int content_write(struct daxcow_pool *pool, struct change *c,
-			 daxcow_fill_fn fill, void *arg)
+			 const struct write *w)
 {
 	u64 off = c->vblk & (level_span(c->old.level) - 1);
 	size_t len = level_span(c->target) << DAXCOW_BLOCK_SHIFT;
 	void *dst = pool_addr(pool, c->new.block);
+	int ret = 0;
 
-	if (fill)
-		return fill(arg, dst);
-	if (c->old.type == DAXCOW_ENTRY_DATA)
-		return pm_copy(dst, pool_addr(pool, c->old.block + off), len);
-	pm_zero(dst, len);
-	return 0;
+	if (!w || !w->whole) {
+		if (c->old.type == DAXCOW_ENTRY_DATA)
+			ret = pm_copy(dst, pool_addr(pool, c->old.block + off),
+				      len);
+		else
+			pm_zero(dst, len);
+	}
+	return w && !ret ? w->fill(w->arg, dst) : ret;
 }
 
 /* Give @c->vblk a new block or chunk, as c->target says. */
 static int change_data(struct daxcow_pool *pool, struct tree *t,
-		       struct change *c, daxcow_fill_fn fill, void *arg)
+		       struct change *c, const struct write *w)
 {
 	u64 need = level_span(c->target) + c->at.level - c->target;
 	int ret;
@@ -354,7 +365,7 @@ static int change_data(struct daxcow_pool *pool, struct tree *t,
 		ret = space_alloc(pool, KIND_DATA, &c->new.block);
 	if (ret)
 		return ret;
-	ret = content_write(pool, c, fill, arg);
+	ret = content_write(pool, c, w);
 	if (!ret)
 		ret = change_apply(pool, c);
 	if (ret) {
@@ -367,7 +378,7 @@ static int change_data(struct daxcow_pool *pool, struct tree *t,
 	if (c->old.type == DAXCOW_ENTRY_NONE) {
 		t->mapped += level_span(c->target);
 		pool->provisions += level_span(c->target);
-	} else {
+	} else if (!c->own) {
 		pool->copies += level_span(c->target);
 	}
 	return 0;
@@ -549,7 +560,7 @@ static long provision(struct daxcow_pool *pool, struct tree *t, u64 vblk,
 		return n;
 	ret = choose_target(pool, &c, nr);
 	if (!ret)
-		ret = change_data(pool, t, &c, NULL, NULL);
+		ret = change_data(pool, t, &c, NULL);
 	if (ret)
 		return ret;
 	*block = c.new.block;
@@ -607,10 +618,16 @@ int cow_copy(struct daxcow_pool *pool, struct tree *t, u64 vblk)
 	return ret < 0 ? ret : 0;
 }
 
+/*
+ * All of the block or nothing, should the power fail: the bytes go to a new
+ * block, also when nobody else owns the old one. They are written in place
+ * only without a free block, or under DMA.
+ */
 int daxcow_overwrite(struct daxcow_volume *vol, u64 vblk, bool whole,
 		     daxcow_fill_fn fill, void *arg)
 {
 	struct daxcow_pool *pool = vol->pool;
+	struct write w = { .fill = fill, .arg = arg, .whole = whole };
 	struct change c = { .vblk = vblk };
 	struct tree t;
 	u64 block;
@@ -625,15 +642,13 @@ int daxcow_overwrite(struct daxcow_volume *vol, u64 vblk, bool whole,
 	ret = find_to_map(pool, &t, vblk, &c.at);
 	if (ret)
 		goto out_unlock;
-	if (own_run(pool, &c.at, vblk, 1, &block)) {
+	c.own = own_run(pool, &c.at, vblk, 1, &block);
+	if (c.own && reclaim_busy(pool, block, 1))
+		ret = -ENOSPC;
+	else
+		ret = change_data(pool, &t, &c, &w);
+	if (c.own && (ret == -ENOSPC || ret == -ENOMEM))
 		ret = fill(arg, pool_addr(pool, block));
-	} else if (whole) {
-		ret = change_data(pool, &t, &c, fill, arg);
-	} else {
-		ret = change_data(pool, &t, &c, NULL, NULL);
-		if (!ret)
-			ret = fill(arg, pool_addr(pool, c.new.block));
-	}
 out_unlock:
 	vol->mapped = t.mapped;
 	mutex_unlock(&pool->lock);

@@ -20,6 +20,12 @@ static u16 crc_byte(u16 crc, u8 byte)
 	return crc;
 }
 
+static u16 *crc_entry(struct entry_crc *crc, unsigned int pos,
+		      unsigned int byte)
+{
+	return pos < 6 ? &crc->value[pos][byte] : &crc->slot[pos - 6][byte];
+}
+
 /* The CRC's message is the value's bytes, then the slot's, low byte first. */
 void entry_crc_init(struct entry_crc *crc, const u8 *uuid)
 {
@@ -32,16 +38,18 @@ void entry_crc_init(struct entry_crc *crc, const u8 *uuid)
 		seed = crc_byte(seed, 0);
 	crc->seed = seed;
 
-	for (byte = 0; byte < 256; byte++) {
+	/* of single bits; all else is a sum of these */
+	for (byte = 1; byte < 256; byte <<= 1) {
 		u16 c = crc_byte(0, byte);
 
-		for (pos = 12; pos-- > 0; c = crc_byte(c, 0)) {
-			if (pos >= 6)
-				crc->slot[pos - 6][byte] = c;
-			else
-				crc->value[pos][byte] = c;
-		}
+		for (pos = 12; pos-- > 0; c = crc_byte(c, 0))
+			*crc_entry(crc, pos, byte) = c;
 	}
+	for (pos = 0; pos < 12; pos++)
+		for (byte = 0; byte < 256; byte++)
+			*crc_entry(crc, pos, byte) =
+				*crc_entry(crc, pos, byte & (byte - 1)) ^
+				*crc_entry(crc, pos, byte & -byte);
 }
 
 static u16 crc_slot(const struct entry_crc *crc, u64 slot)

@@ -258,6 +258,7 @@ void space_free_chunk(struct daxcow_pool *pool, u64 block);
 /* ---- owners that leave (reclaim.c) ---- */
 
 int reclaim_reserve(struct daxcow_pool *pool, size_t nr);
+bool reclaim_busy(struct daxcow_pool *pool, u64 block, u64 nr);
 bool reclaim_can_put(struct daxcow_pool *pool, struct entry e);
 void reclaim_put(struct daxcow_pool *pool, u64 slot, struct entry e);
 void reclaim_put_now(struct daxcow_pool *pool, u64 slot, struct entry e);

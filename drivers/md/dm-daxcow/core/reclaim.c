@@ -134,7 +134,8 @@ static bool unused(const struct desc *d)
 	return !desc_owners(d) && !desc_pending(d);
 }
 
-static bool busy(struct daxcow_pool *pool, u64 block, u64 nr)
+/* Whether something outside holds one of these blocks: DMA. */
+bool reclaim_busy(struct daxcow_pool *pool, u64 block, u64 nr)
 {
 	return pool->host.busy && pool->host.busy(pool->host.ctx, block, nr);
 }
@@ -143,7 +144,7 @@ static void block_gone(struct daxcow_pool *pool, u64 block, struct desc *d)
 {
 	bool node = desc_kind(d) >= KIND_NODE && desc_kind(d) < KIND_DIR;
 
-	if (node || (desc_kind(d) == KIND_DATA && busy(pool, block, 1))) {
+	if (node || (desc_kind(d) == KIND_DATA && reclaim_busy(pool, block, 1))) {
 		desc_pending_add(d);
 		if (node)
 			push(&pool->ready, block);
@@ -156,7 +157,7 @@ static void block_gone(struct daxcow_pool *pool, u64 block, struct desc *d)
 
 static void chunk_gone(struct daxcow_pool *pool, u64 block, struct desc *d)
 {
-	if (busy(pool, block, DAXCOW_CHUNK_BLOCKS)) {
+	if (reclaim_busy(pool, block, DAXCOW_CHUNK_BLOCKS)) {
 		desc_pending_add(d);
 		push_incoming(pool, block | QUEUE_CHUNK);
 	} else {
@@ -221,7 +222,7 @@ static int finish_block(struct daxcow_pool *pool, u64 block)
 {
 	struct desc *d = space_desc(pool, block);
 
-	if (desc_kind(d) == KIND_DATA && busy(pool, block, 1)) {
+	if (desc_kind(d) == KIND_DATA && reclaim_busy(pool, block, 1)) {
 		push_incoming(pool, block);
 		return 0;
 	}
@@ -243,7 +244,7 @@ static int finish_chunk(struct daxcow_pool *pool, u64 block)
 	u32 i;
 
 	if (!chunk->split) {
-		if (busy(pool, block, DAXCOW_CHUNK_BLOCKS)) {
+		if (reclaim_busy(pool, block, DAXCOW_CHUNK_BLOCKS)) {
 			push_incoming(pool, block | QUEUE_CHUNK);
 			return 0;
 		}
