@@ -1,383 +1,350 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Power cuts: random operations on the real engine over a recorder. Before
- * each fence, states that memory could be in are loaded with the real loader
- * and compared: an operation that changes one thing must be there or not; one
- * that has returned must be there. Then the same with flushes and fences left
- * out, to see that the checker notices.
+ * Power cuts. Operations run on the real engine over a recorder; before each
+ * fence, and when the operation has returned, all states that memory may be
+ * in are loaded with the real loader and compared with plain arrays: an
+ * operation in flight is there or not, all others are.
  *
- * usage: crash [SEED [OPERATIONS]]     a failure prints both
+ * usage: crash			all sequences of 3 operations, from all starts
+ *	  crash sequences N	of N operations
+ *	  crash random SEED N	N random operations
+ *	  crash replay START I,I,...
+ *	  crash threads [START I I SCHEDULE]
+ *
+ * Only the last operation of a sequence is looked at: the one before it is
+ * the last of a shorter sequence. Exit status: 0 all legal, 1 not.
  */
 #include <inttypes.h>
-#include <setjmp.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include "platform.h"
+#include "check.h"
 #include "persist.h"
-#include <daxcow/core.h>
-#include <daxcow/pmem.h>
 
-#define NR_VOLUMES	4
-#define NR_PLACES	10
-#define BLOCKS		(DAXCOW_CHUNK_BLOCKS * 24ULL)
-#define SIZE		(BLOCKS * DAXCOW_BLOCK_SIZE)
-#define STATES		4
+#define MAX_SEQUENCE	100000
 
-struct state {
-	bool exists[NR_VOLUMES];
-	u64 tag[NR_VOLUMES][NR_PLACES];
+struct totals totals;
+void (*explain)(void);
+static char *mem;
+static unsigned int start;
+static struct world start_world, before, after, seen;
+static const struct op *running;
+static bool done, full;
+static unsigned int *sequence, length;
+
+void fail(const char *fmt, ...)
+{
+	va_list ap;
+
+	if (explain)
+		explain();
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	printf("\n");
+	exit(1);
+}
+
+/* ---- where sequences begin ---- */
+
+static const struct op shared[] = {
+	{ OP_CREATE, 0, 0, 0 },
+	{ OP_WRITE, 0, 0, 0 }, { OP_WRITE, 0, 0, 1 },
+	{ OP_WRITE, 0, 0, 3 }, { OP_WRITE, 0, 0, 4 },
+	{ OP_SNAPSHOT, 0, 1, 0 },
 };
 
-static const u64 place[NR_PLACES] = {
-	0, 1, DAXCOW_CHUNK_BLOCKS - 1, DAXCOW_CHUNK_BLOCKS,
-	DAXCOW_CHUNK_BLOCKS * 2, DAXCOW_CHUNK_BLOCKS * 2 + 3,
-	DAXCOW_CHUNK_BLOCKS * DAXCOW_CHUNK_BLOCKS,
-	DAXCOW_CHUNK_BLOCKS * DAXCOW_CHUNK_BLOCKS + 1,
-	DAXCOW_CHUNK_BLOCKS * DAXCOW_CHUNK_BLOCKS * DAXCOW_CHUNK_BLOCKS,
-	DAXCOW_CHUNK_BLOCKS * DAXCOW_CHUNK_BLOCKS * DAXCOW_CHUNK_BLOCKS + 9,
+static const struct op chunk[] = {
+	{ OP_CREATE, 0, 0, 0 }, { OP_HUGE, 0, 0, 2 }, { OP_STORE, 0, 0, 2 },
+	{ OP_WRITE, 0, 0, 0 }, { OP_SNAPSHOT, 0, 1, 0 },
+	{ OP_WRITE, 1, 0, 0 }, { OP_RECLAIM, 0, 0, 0 },
 };
 
-static struct state before, after;
-static bool done;		/* the operation has returned */
-static bool piecewise;		/* each place is old or new on its own */
-static u64 rng, images, next_tag;
-static char *mem, *image;
-static struct daxcow_pool *pool;
-static char why[200];
-static jmp_buf failed;
-
-static u64 rnd(u64 n)
+static int do_all(struct daxcow_pool *pool, struct world *w,
+		  const struct op *op, unsigned int nr)
 {
-	rng ^= rng << 13;
-	rng ^= rng >> 7;
-	rng ^= rng << 17;
-	return rng % n;
-}
+	unsigned int i;
+	int ret = 0;
 
-static u64 none(u64 n)
-{
-	(void)n;
-	return 0;
-}
-
-#define FAIL(...) do {							\
-	snprintf(why, sizeof(why), __VA_ARGS__);			\
-	longjmp(failed, 1);						\
-} while (0)
-
-static int fill(void *arg, void *dst)
-{
-	u64 buf[512], i;
-
-	for (i = 0; i < 512; i++)
-		buf[i] = *(u64 *)arg;
-	pm_write(dst, buf, sizeof(buf));
-	return 0;
-}
-
-/* What an image shows. Returns false, with a reason, when it is bad. */
-static bool look(struct daxcow_pool *p, struct state *s)
-{
-	struct daxcow_volume *vol;
-	u64 block, j;
-	int v, i;
-
-	memset(s, 0, sizeof(*s));
-	for (v = 0; v < NR_VOLUMES; v++) {
-		if (daxcow_open(p, v, &vol))
-			continue;
-		s->exists[v] = true;
-		for (i = 0; i < NR_PLACES; i++) {
-			const u64 *d;
-
-			if (daxcow_lookup(vol, place[i], 1, &block) != 1) {
-				snprintf(why, sizeof(why), "lookup");
-				return false;
-			}
-			if (block == DAXCOW_HOLE)
-				continue;
-			d = daxcow_block_addr(p, block);
-			for (j = 1; j < 512; j++) {
-				if (d[j] == d[0])
-					continue;
-				snprintf(why, sizeof(why), "volume %d vblk %"
-					 PRIu64 " is torn", v, place[i]);
-				return false;
-			}
-			s->tag[v][i] = d[0];
-		}
-		daxcow_close(vol);
+	for (i = 0; i < nr && !ret; i++) {
+		world_apply(w, &op[i], i + 1);
+		ret = op_do(pool, &op[i], i + 1);
 	}
-	return true;
-}
-
-static bool legal(const struct state *s)
-{
-	int v, i;
-
-	if (!memcmp(s, &after, sizeof(*s)))
-		return true;
-	if (done)
-		return false;
-	if (!memcmp(s, &before, sizeof(*s)))
-		return true;
-	if (!piecewise || memcmp(s->exists, before.exists, sizeof(s->exists)))
-		return false;
-	for (v = 0; v < NR_VOLUMES; v++)
-		for (i = 0; i < NR_PLACES; i++)
-			if (s->tag[v][i] != before.tag[v][i] &&
-			    s->tag[v][i] != after.tag[v][i])
-				return false;
-	return true;
-}
-
-static void dump(const struct state *s)
-{
-	int v, i;
-
-	for (v = 0; v < NR_VOLUMES; v++)
-		for (i = 0; i < NR_PLACES; i++)
-			fprintf(stderr, "volume %d place %d: %" PRIu64
-				" before %" PRIu64 " after %" PRIu64 "\n", v, i,
-				s->tag[v][i], before.tag[v][i], after.tag[v][i]);
-	for (v = 0; v < NR_VOLUMES; v++)
-		fprintf(stderr, "volume %d: %d before %d after %d\n", v,
-			s->exists[v], before.exists[v], after.exists[v]);
-}
-
-static void check_image(u64 (*random)(u64 n))
-{
-	struct daxcow_report report;
-	struct daxcow_pool *p;
-	struct state s;
-	bool ok;
-	int ret;
-
-	images++;
-	persist_image(image, random);
-	ret = daxcow_load(&p, image, BLOCKS, 0, NULL, &report);
-	if (ret)
-		FAIL("load: %d, %s at block %llu word %u", ret,
-		     daxcow_bad_text(report.bad), report.block, report.index);
-	ok = look(p, &s);
-	daxcow_unload(p);
-	if (!ok)
-		longjmp(failed, 1);
-	if (!legal(&s) && getenv("DAXCOW_CRASH_DUMP"))
-		dump(&s);
-	if (!legal(&s))
-		FAIL("neither the state before nor the one after");
-}
-
-static void check_images(void)
-{
-	int i;
-
-	check_image(none);
-	for (i = 1; i < STATES; i++)
-		check_image(rnd);
-}
-
-static void op_write(u32 v, bool whole)
-{
-	int i = rnd(NR_PLACES);
-	u64 tag = next_tag++, block;
-	struct daxcow_volume *vol;
-
-	/* in place, a block may be torn: that is a store, not an operation */
-	daxcow_open(pool, v, &vol);
-	if (whole) {
-		after.tag[v][i] = 0;
-		daxcow_discard(vol, place[i], 1);
-		memset(&before, 0, sizeof(before));
-		look(pool, &before);
-		after = before;
-		after.tag[v][i] = tag;
-		if (daxcow_overwrite(vol, place[i], true, fill, &tag))
-			after = before;
-	} else {
-		/* nothing that a reader sees changes, hole or not */
-		daxcow_provision(vol, place[i],
-				 rnd(2) ? 1 : DAXCOW_CHUNK_BLOCKS, &block);
-	}
-	daxcow_close(vol);
-}
-
-static void op_discard(u32 v)
-{
-	u64 from = place[rnd(NR_PLACES)], nr = 1 + rnd(DAXCOW_CHUNK_BLOCKS * 70);
-	struct daxcow_volume *vol;
-	int i;
-
-	for (i = 0; i < NR_PLACES; i++)
-		if (place[i] >= from && place[i] - from < nr)
-			after.tag[v][i] = 0;
-	piecewise = true;
-	daxcow_open(pool, v, &vol);
-	if (daxcow_discard(vol, from, nr))
-		look(pool, &after);
-	daxcow_close(vol);
-}
-
-static void op_snapshot(u32 v)
-{
-	struct daxcow_volume_desc d[2] = { 0 };
-	unsigned int n = 0;
-	u32 i, want = 1 + rnd(2);
-
-	for (i = 0; i < NR_VOLUMES && n < want; i++) {
-		if (before.exists[i])
-			continue;
-		after.exists[i] = true;
-		memcpy(after.tag[i], before.tag[v], sizeof(after.tag[v]));
-		d[n].id = i;
-		d[n++].origin = v;
-	}
-	if (n && daxcow_snapshot(pool, d, n))
-		after = before;
-}
-
-static void op_delete(u32 v)
-{
-	after.exists[v] = false;
-	memset(after.tag[v], 0, sizeof(after.tag[v]));
-	if (daxcow_delete(pool, v))
-		after = before;
-}
-
-static void op_rollback(u32 v)
-{
-	u32 from = rnd(NR_VOLUMES);
-
-	if (!before.exists[from] || from == v)
-		return;
-	memcpy(after.tag[v], before.tag[from], sizeof(after.tag[v]));
-	if (daxcow_rollback(pool, v, from))
-		after = before;
-}
-
-static void op_shrink(u32 v)
-{
-	u64 size = place[1 + rnd(NR_PLACES - 1)];
-	int i;
-
-	/* a size above the recorded one cuts nothing */
-	daxcow_resize(pool, v, DAXCOW_MAX_VOLUME_BLOCKS);
-	for (i = 0; i < NR_PLACES; i++)
-		if (place[i] >= size)
-			after.tag[v][i] = 0;
-	if (daxcow_resize(pool, v, size))
-		after = before;
-}
-
-static void one(void)
-{
-	u32 v = rnd(NR_VOLUMES);
-	int op = rnd(20);
-
-	done = false;
-	piecewise = false;
-	if (getenv("DAXCOW_CRASH_DUMP"))
-		fprintf(stderr, "op %d volume %u\n", op, v);
-	look(pool, &before);
-	after = before;
-	if (!before.exists[v]) {
-		struct daxcow_volume_desc d = { .id = v };
-
-		after.exists[v] = true;
-		if (daxcow_create(pool, &d))
-			after = before;
-	} else if (op < 6) {
-		piecewise = true;
-		op_write(v, true);
-	} else if (op < 11) {
-		op_write(v, false);
-	} else if (op < 13) {
-		op_discard(v);
-	} else if (op < 16) {
-		op_snapshot(v);
-	} else if (op < 17) {
-		op_delete(v);
-	} else if (op < 18) {
-		op_rollback(v);
-	} else if (op < 19) {
-		op_shrink(v);
-	} else if (daxcow_reclaim_prepare(pool)) {
-		while (daxcow_reclaim_run(pool))
-			;
-	}
-	done = true;
-	check_images();
-}
-
-/* 0 when all states were legal; else @why says what was not. */
-static int run(u64 seed, unsigned long ops)
-{
-	struct daxcow_params p = { .uuid = (const u8 *)"crashcrashcrash" };
-	volatile int ret = 0;
-	unsigned long i;
-
-	rng = seed * 0x9e3779b97f4a7c15ULL + 1;
-	next_tag = 1;
-	memset(mem, 0x5a, SIZE);
-	daxcow_format(mem, BLOCKS, &p);
-	if (daxcow_load(&pool, mem, BLOCKS, 0, NULL, NULL))
-		return 1;
-	persist_start(mem, SIZE, check_images);
-	if (setjmp(failed))
-		ret = 1;
-	else
-		for (i = 0; i < ops; i++)
-			one();
-	persist_stop();
-	if (!ret)
-		daxcow_unload(pool);
 	return ret;
 }
 
-/* Leave out one after another; count those that no state shows. */
-static int mutants(u64 seed, unsigned long ops, const char *what,
-		   void (*drop)(long n), long nr)
+/* No block is left that data could have. */
+static void fill_up(struct daxcow_pool *pool)
 {
-	long n, found = 0;
+	struct daxcow_volume *vol;
+	u64 v = 1024, block;
 
-	for (n = 0; n < nr; n++) {
-		drop(n);
-		found += run(seed, ops);
+	daxcow_open(pool, 0, &vol);
+	while (daxcow_provision(vol, v, 1, &block) > 0)
+		v++;
+	daxcow_close(vol);
+}
+
+void start_set(unsigned int nr)
+{
+	struct daxcow_params p = { .uuid = (const u8 *)"crashcrashcrash" };
+	struct daxcow_pool *pool;
+	int ret = 0;
+
+	start = nr;
+	memset(&start_world, 0, sizeof(start_world));
+	start_world.blocks = POOL_BLOCKS;
+	if (!mem)
+		mem = aligned_alloc(4096, POOL_BYTES_MAX);
+	else
+		persist_stop();
+	memset(mem, 0x5a, POOL_BYTES_MAX);
+	if (daxcow_format(mem, POOL_BLOCKS, &p) ||
+	    daxcow_load(&pool, mem, POOL_BLOCKS_MAX, 0, NULL, NULL))
+		abort();
+	if (nr == 1 || nr == 3)
+		ret = do_all(pool, &start_world, shared, ARRAY_SIZE(shared));
+	else if (nr == 2)
+		ret = do_all(pool, &start_world, chunk, ARRAY_SIZE(chunk));
+	if (nr == 3)
+		fill_up(pool);
+	if (ret)
+		abort();
+	daxcow_unload(pool);
+	persist_start(mem, POOL_BYTES_MAX);
+}
+
+struct daxcow_pool *start_again(struct world *w)
+{
+	struct daxcow_pool *pool;
+
+	persist_hook(NULL);
+	persist_restart();
+	*w = start_world;
+	if (daxcow_load(&pool, mem, POOL_BLOCKS_MAX, 0, NULL, NULL))
+		abort();
+	return pool;
+}
+
+/* ---- states ---- */
+
+struct world check_states(bool (*legal)(const struct world *w),
+			  const struct op *in_place, const struct world *old)
+{
+	struct world w;
+	const char *bad;
+	u64 n = 0;
+
+	persist_first();
+	do {
+		n++;
+		bad = world_recover(&w, in_place, old);
+		if (bad)
+			fail("%s", bad);
+		if (!legal(&w)) {
+			world_print("this state", &w, old);
+			fail("neither the state before nor one after");
+		}
+	} while (persist_next());
+	totals.fences++;
+	totals.states += n;
+	totals.few += n <= 2;
+	totals.most = max(totals.most, n);
+	return w;
+}
+
+/* ---- one operation after the other ---- */
+
+static bool legal(const struct world *w)
+{
+	if (world_equal(w, &after))
+		return true;
+	if (done)
+		return false;
+	return world_equal(w, &before) ||
+	       (op_piecewise(running) && world_between(w, &before, &after));
+}
+
+/* Zeroing is; and writing, without a block to write to instead. */
+static bool in_place(const struct op *op)
+{
+	return op->kind == OP_ZERO ||
+	       (full && (op->kind == OP_WRITE || op->kind == OP_PART));
+}
+
+static void at_fence(void)
+{
+	seen = check_states(legal, !done && in_place(running) ? running : NULL,
+			    &before);
+}
+
+static void explain_sequence(void)
+{
+	unsigned int i;
+
+	printf("crash replay %u ", start);
+	for (i = 0; i < length; i++)
+		printf("%s%u", i ? "," : "", sequence[i]);
+	printf("\n");
+	for (i = length > 6 ? length - 6 : 0; i < length; i++)
+		printf("  %s\n", op_name(&op_list[sequence[i]]));
+	world_print("before the last", &before, &start_world);
+}
+
+/* Returns 0, or the operation's error, which has then changed nothing. */
+static int step(struct daxcow_pool *pool, struct world *w, unsigned int index,
+		u64 tag, bool look)
+{
+	bool expected;
+	int ret;
+
+	running = &op_list[index];
+	before = *w;
+	after = *w;
+	done = false;
+	expected = world_apply(&after, running, tag);
+	full = daxcow_room(pool) <= DAXCOW_MAX_LEVEL + 1;
+	persist_hook(look ? at_fence : NULL);
+	ret = op_do(pool, running, tag);
+	if (!ret && !expected)
+		fail("succeeds, which it cannot");
+	if (ret && expected && ret != -ENOSPC)
+		fail("fails with %d", ret);
+	if (ret && !op_piecewise(running))
+		after = before;
+	done = !ret || !op_piecewise(running);
+	if (look)
+		at_fence();
+	/* what failed half way has done some of it */
+	*w = done || !look ? after : seen;
+	return ret;
+}
+
+static void run_sequence(void)
+{
+	struct daxcow_pool *pool;
+	struct world w;
+	unsigned int i;
+	int ret = 0;
+
+	pool = start_again(&w);
+	for (i = 0; i < length && !ret; i++)
+		ret = step(pool, &w, sequence[i], 100 + i, i + 1 == length);
+	/* what fails changes nothing: a shorter sequence has looked at it */
+	if (!ret || i == length) {
+		totals.sequences++;
+		if (daxcow_verify(pool, NULL) == -EUCLEAN)
+			fail("owners in memory are not those in the tables");
 	}
-	drop(-1);
-	printf("%ld of %ld %s matter: leaving one out was noticed\n", found,
-	       nr, what);
-	/* some order nothing, such as the second of two in a row */
-	return found * 2 < nr;
+	daxcow_unload(pool);
+}
+
+/* All sequences that are @length long. */
+static void run_all(void)
+{
+	unsigned int i;
+
+	memset(sequence, 0, length * sizeof(*sequence));
+	for (;;) {
+		run_sequence();
+		for (i = length; i-- > 0 && ++sequence[i] == nr_op_list;)
+			sequence[i] = 0;
+		if (i == ~0U)
+			return;
+	}
+}
+
+static void print_totals(const char *what)
+{
+	printf("%s: %" PRIu64 " sequences, %" PRIu64 " fences, %" PRIu64
+	       " states recovered (%" PRIu64 " %% of fences have 1 or 2, the most is %"
+	       PRIu64 "): all legal\n", what, totals.sequences, totals.fences,
+	       totals.states, totals.few * 100 / max(totals.fences, 1UL),
+	       totals.most);
+	fflush(stdout);
+}
+
+static void run_sequences(unsigned int most)
+{
+	char what[80];
+
+	for (length = 1; length <= most; length++) {
+		memset(&totals, 0, sizeof(totals));
+		for (start = 0; start < NR_STARTS; start++) {
+			start_set(start);
+			run_all();
+		}
+		snprintf(what, sizeof(what), "all sequences of %u", length);
+		print_totals(what);
+		/* the median */
+		if (totals.few * 2 < totals.fences)
+			fail("more than two states at most fences");
+	}
+}
+
+static u64 rnd(u64 *rng, u64 n)
+{
+	*rng ^= *rng << 13;
+	*rng ^= *rng >> 7;
+	*rng ^= *rng << 17;
+	return *rng % n;
+}
+
+/* Fails of operations do not end it, and each one is looked at. */
+static void run_random(u64 seed, unsigned int most)
+{
+	u64 rng = seed * 0x9e3779b97f4a7c15ULL + 1;
+	struct daxcow_pool *pool;
+	struct world w;
+
+	start_set(rnd(&rng, NR_STARTS - 1));
+	pool = start_again(&w);
+	for (length = 0; length < most;) {
+		sequence[length] = rnd(&rng, nr_op_list);
+		length++;
+		step(pool, &w, sequence[length - 1], 100 + length, true);
+		if (!rnd(&rng, 20) && daxcow_verify(pool, NULL) == -EUCLEAN)
+			fail("owners in memory are not those in the tables");
+	}
+	totals.sequences++;
+	daxcow_unload(pool);
+}
+
+static void replay(unsigned int nr, char *text)
+{
+	char *p;
+
+	start_set(nr);
+	length = 0;
+	for (p = strtok(text, ","); p; p = strtok(NULL, ","))
+		sequence[length++] = strtoul(p, NULL, 0) % nr_op_list;
+	run_sequence();
+	print_totals("replayed");
 }
 
 int main(int argc, char **argv)
 {
-	u64 seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 0;
-	unsigned long ops = argc > 2 ? strtoul(argv[2], NULL, 0) : 150;
-	u64 s, last = seed ? seed : 20;
-	long flushes, fences;
-	int ret;
+	const char *what = argc > 1 ? argv[1] : "sequences";
 
-	mem = aligned_alloc(4096, SIZE);
-	image = aligned_alloc(4096, SIZE);
-	for (s = seed ? seed : 1; s <= last; s++) {
-		if (run(s, ops)) {
-			printf("seed %" PRIu64 " operations %lu: %s\n", s, ops,
-			       why);
-			return 1;
-		}
+	sequence = calloc(MAX_SEQUENCE, sizeof(*sequence));
+	explain = explain_sequence;
+	if (!strcmp(what, "sequences")) {
+		run_sequences(argc > 2 ? strtoul(argv[2], NULL, 0) : 3);
+	} else if (!strcmp(what, "random") && argc == 4) {
+		run_random(strtoull(argv[2], NULL, 0),
+			   min(strtoul(argv[3], NULL, 0), MAX_SEQUENCE + 0UL));
+		print_totals("random");
+	} else if (!strcmp(what, "threads") && argc == 2) {
+		check_threads();
+		print_totals("two threads");
+	} else if (!strcmp(what, "threads") && argc == 6) {
+		replay_threads(argv + 2);
+		print_totals("replayed");
+	} else if (!strcmp(what, "replay") && argc == 4) {
+		replay(strtoul(argv[2], NULL, 0) % NR_STARTS, argv[3]);
+	} else {
+		fprintf(stderr, "usage: crash [sequences N | random SEED N | replay START I,I,... | threads [START I I SCHEDULE]]\n");
+		return 2;
 	}
-	printf("%" PRIu64 " seeds, %lu operations each, %" PRIu64
-	       " states after power cuts: all legal\n", last - (seed ? seed - 1 : 0),
-	       ops, images);
-	if (seed)
-		return 0;
-	run(3, 30);
-	flushes = persist_flushes();
-	fences = persist_fences();
-	ret = mutants(3, 30, "flushes", persist_drop_flush, flushes);
-	return mutants(3, 30, "fences", persist_drop_fence, fences) || ret;
+	return 0;
 }

@@ -1,11 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The crash checker's side of the seam: as in user space, but each store,
- * flush and fence goes to the recorder in persist.c.
+ * The crash checker's side of the seam: as in user space, but what touches the
+ * pool goes to the recorder in persist.c, and locks to the scheduler in
+ * threads.c.
  */
 #ifndef DAXCOW_PLATFORM_H
 #define plat_store	plat_store_native
+#define plat_load	plat_load_native
+#define plat_read	plat_read_native
 #include "../../tools/lib/platform.h"
 #undef plat_store
+#undef plat_load
+#undef plat_read
+__le64 plat_load(const __le64 *word);
 void plat_store(__le64 *word, __le64 value);
+int plat_read(void *dst, const void *src, size_t len);
+
+#undef mutex_lock
+#undef mutex_unlock
+void crash_lock(struct mutex *lock);
+void crash_unlock(struct mutex *lock);
+#define mutex_lock(l)	crash_lock(l)
+#define mutex_unlock(l)	crash_unlock(l)
 #endif
