@@ -559,7 +559,7 @@ int main(int argc, char **argv)
 	if (workers < 1 || workers > MAX_WORKERS || !ops)
 		return 2;
 	round_ops = ops / workers / ROUNDS;
-	round_ops = round_ops < 20 ? 20 : round_ops > 125 ? 125 : round_ops;
+	round_ops = round_ops < 20 ? 20 : round_ops > 250 ? 250 : round_ops;
 	rounds = (ops - 1) / (round_ops * workers) + 1;
 	rng = seed;
 	s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE,
