@@ -41,7 +41,7 @@ void fail(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 extern void (*explain)(void);
 
 /* All schedules of all pairs of operations, from the starts that share. */
-void check_threads(void);
+void check_threads(unsigned int nr);
 
 /* One of them: start, operation, operations, choices; as printed by fail(). */
 void replay_threads(char **argv);

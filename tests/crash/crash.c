@@ -5,11 +5,12 @@
  * in are loaded with the real loader and compared with plain arrays: an
  * operation in flight is there or not, all others are.
  *
- * usage: crash			all sequences of 3 operations, from all starts
- *	  crash sequences N	of N operations
+ * usage: crash			all of these, in the size of make check
+ *	  crash sequences N	all sequences of up to N operations
  *	  crash random SEED N	N random operations
  *	  crash replay START I,I,...
- *	  crash threads [START I I SCHEDULE]
+ *	  crash threads N		one operation beside up to N, 1 or 2
+ *	  crash threads START I I,I SCHEDULE
  *
  * Only the last operation of a sequence is looked at: the one before it is
  * the last of a shorter sequence. Exit status: 0 all legal, 1 not.
@@ -324,18 +325,27 @@ static void replay(unsigned int nr, char *text)
 
 int main(int argc, char **argv)
 {
-	const char *what = argc > 1 ? argv[1] : "sequences";
+	const char *what = argc > 1 ? argv[1] : "all";
+	u64 seed;
 
 	sequence = calloc(MAX_SEQUENCE, sizeof(*sequence));
 	explain = explain_sequence;
-	if (!strcmp(what, "sequences")) {
-		run_sequences(argc > 2 ? strtoul(argv[2], NULL, 0) : 3);
+	if (argc == 1) {
+		run_sequences(3);
+		memset(&totals, 0, sizeof(totals));
+		for (seed = 1; seed <= 20; seed++)
+			run_random(seed, 2000);
+		print_totals("random sequences of 2000");
+		check_threads(1);
+		print_totals("two threads");
+	} else if (!strcmp(what, "sequences") && argc == 3) {
+		run_sequences(strtoul(argv[2], NULL, 0));
 	} else if (!strcmp(what, "random") && argc == 4) {
 		run_random(strtoull(argv[2], NULL, 0),
 			   min(strtoul(argv[3], NULL, 0), MAX_SEQUENCE + 0UL));
 		print_totals("random");
-	} else if (!strcmp(what, "threads") && argc == 2) {
-		check_threads();
+	} else if (!strcmp(what, "threads") && argc == 3) {
+		check_threads(strtoul(argv[2], NULL, 0));
 		print_totals("two threads");
 	} else if (!strcmp(what, "threads") && argc == 6) {
 		replay_threads(argv + 2);
@@ -343,7 +353,7 @@ int main(int argc, char **argv)
 	} else if (!strcmp(what, "replay") && argc == 4) {
 		replay(strtoul(argv[2], NULL, 0) % NR_STARTS, argv[3]);
 	} else {
-		fprintf(stderr, "usage: crash [sequences N | random SEED N | replay START I,I,... | threads [START I I SCHEDULE]]\n");
+		fprintf(stderr, "usage: crash [sequences N | random SEED N | replay START I,I,... | threads N | threads START I I,I SCHEDULE]\n");
 		return 2;
 	}
 	return 0;

@@ -347,16 +347,27 @@ static void all_schedules(unsigned int a, unsigned int b, unsigned int c)
 	} while (next_schedule());
 }
 
-/* Reading is only for the first: there is one place for what was read. */
-static bool second_does(unsigned int index)
+/*
+ * Beside one who holds on to an address two things can happen, of which the
+ * second is to use or to give away what the first one set free.
+ */
+static bool worth_it(unsigned int a, unsigned int b, unsigned int c)
 {
-	return index == nr_op_list_threads ||
-	       op_list_threads[index].kind != OP_READ;
+	const struct op *list = op_list_threads;
+
+	/* there is one place for what was read, and that is the first's */
+	if (list[b].kind == OP_READ)
+		return false;
+	if (c == nr_op_list_threads)
+		return true;
+	return (list[a].kind == OP_READ || list[a].kind == OP_STORE) &&
+	       (list[c].kind == OP_STORE || list[c].kind == OP_RECLAIM);
 }
 
-void check_threads(void)
+/* @nr: how many operations the second thread does, 1 or 2 */
+void check_threads(unsigned int nr)
 {
-	unsigned int a, b, c;
+	unsigned int first = nr > 1 ? 0 : nr_op_list_threads, a, b, c;
 
 	explain = explain_threads;
 	memset(&totals, 0, sizeof(totals));
@@ -364,8 +375,8 @@ void check_threads(void)
 		start_set(start);
 		for (a = 0; a < nr_op_list_threads; a++)
 			for (b = 0; b < nr_op_list_threads; b++)
-				for (c = 0; c <= nr_op_list_threads; c++)
-					if (second_does(b) && second_does(c))
+				for (c = first; c <= nr_op_list_threads; c++)
+					if (worth_it(a, b, c))
 						all_schedules(a, b, c);
 	}
 }

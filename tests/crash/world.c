@@ -40,6 +40,7 @@ const struct op op_list[] = {
 	{ OP_TRANS, 0, 0, 0 },
 	{ OP_GROW_POOL, 0, 0, 0 },
 };
+
 const unsigned int nr_op_list = ARRAY_SIZE(op_list);
 
 const struct op op_list_threads[] = {
@@ -50,6 +51,7 @@ const struct op op_list_threads[] = {
 	{ OP_SNAPSHOT, 0, 3, 0 }, { OP_DELETE, 1, 0, 0 },
 	{ OP_ROLLBACK, 1, 0, 0 }, { OP_GROW, 0, 0, 0 }, { OP_RECLAIM, 0, 0, 0 },
 };
+
 const unsigned int nr_op_list_threads = ARRAY_SIZE(op_list_threads);
 
 struct content op_read;
