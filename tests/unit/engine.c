@@ -157,6 +157,120 @@ static void last_owner_stays_after_grace(void **state)
 	assert_int_equal(own(r, 1, 5), p);
 }
 
+/*
+ * Nor while something holds the page for a former one, long after a grace
+ * period: who left by a copy of the nodes above it, ...
+ */
+static void held_block_left_by_write(void **state)
+{
+	struct rig *r = *state;
+	u64 p = own(r, 0, 5), next;
+
+	snapshot(r, 0, 1);
+	r->busy = p;
+	own(r, 0, 5);
+	drain(r);
+	next = own(r, 1, 5);
+	assert_int_not_equal(next, p);
+	/* only this one */
+	assert_int_equal(own(r, 1, 5), next);
+	r->busy = ~0ULL;
+	drain(r);
+}
+
+/* ... by a discard of one of these nodes, ... */
+static void held_block_left_by_discard(void **state)
+{
+	u64 p, q, vblk = CHUNK * CHUNK * 2;
+	struct rig *r = *state;
+
+	own(r, 0, 0);
+	p = own(r, 0, vblk + 5);
+	q = own(r, 0, vblk + CHUNK + 5);
+	snapshot(r, 0, 1);
+	r->busy = p;
+	assert_int_equal(daxcow_discard(r->vol[0], vblk, CHUNK * CHUNK), 0);
+	assert_int_equal(where(r, 0, vblk + 5), DAXCOW_HOLE);
+	drain(r);
+	assert_int_not_equal(own(r, 1, vblk + 5), p);
+	assert_int_equal(own(r, 1, vblk + CHUNK + 5), q);
+}
+
+/*
+ * Volume 0 and then its snapshot 1 go, snapshot 2 is the last one, while block
+ * @i of the first node or of a chunk is held.
+ */
+static void held_below_deleted(struct rig *r, u64 vblk, u64 i)
+{
+	u64 q = own(r, 0, CHUNK * CHUNK), p, first;
+	int v;
+
+	own(r, 0, 0);
+	own(r, 0, 5);
+	own(r, 0, 6);
+	assert_int_equal(daxcow_provision(r->vol[0], CHUNK, CHUNK, &first),
+			 CHUNK);
+	p = where(r, 0, vblk + i);
+	first = where(r, 0, vblk);
+	snapshot(r, 0, 1);
+	snapshot(r, 0, 2);
+	r->busy = p;
+	for (v = 0; v < 2; v++) {
+		daxcow_close(r->vol[v]);
+		r->vol[v] = NULL;
+		assert_int_equal(daxcow_delete(r->pool, v), 0);
+		drain(r);
+	}
+	assert_int_not_equal(own(r, 2, vblk + i), p);
+	assert_int_equal(own(r, 2, CHUNK * CHUNK), q);
+	r->busy = ~0ULL;
+	drain(r);
+	assert_int_equal(own(r, 2, vblk), first);
+}
+
+/* ... or by going away as a whole ... */
+static void held_block_left_by_delete(void **state)
+{
+	held_below_deleted(*state, 0, 5);
+}
+
+/* ... with the chunk that it is in. */
+static void held_chunk_left_by_delete(void **state)
+{
+	held_below_deleted(*state, CHUNK, 6);
+}
+
+/* The same for one who left before, and whose grace period is not over. */
+static void failed_snapshot_frees_only_its_own(void **state)
+{
+	struct rig *r = *state;
+	u64 p = own(r, 0, 5), vblk = 6;
+	struct daxcow_volume_desc d = {
+		.id = 2,
+		.pinned = &vblk,
+		.nr_pinned = 1,
+	};
+	long n;
+	int ret;
+
+	own(r, 0, 6);
+	snapshot(r, 0, 1);
+	own(r, 0, 5);
+	assert_true(daxcow_reclaim_prepare(r->pool));
+	for (n = 0, ret = -ENOMEM; ret; n++) {
+		plat_fail_alloc(n);
+		ret = daxcow_snapshot(r->pool, &d, 1);
+		plat_fail_alloc(-1);
+		if (ret) {
+			assert_int_equal(ret, -ENOMEM);
+			assert_int_equal(where(r, 1, 5), p);
+			d.id = 2;
+		}
+	}
+	assert_true(n > 1);
+	assert_int_not_equal(own(r, 1, 5), p);
+}
+
 /* A page that DMA holds is not given back, however long it takes. */
 static void busy_block_is_kept(void **state)
 {
@@ -468,6 +582,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(last_owner_waits),
 		CASE(last_owner_stays_after_grace),
+		CASE(held_block_left_by_write),
+		CASE(held_block_left_by_discard),
+		CASE(held_block_left_by_delete),
+		CASE(held_chunk_left_by_delete),
+		CASE(failed_snapshot_frees_only_its_own),
 		CASE(busy_block_is_kept),
 		CASE(pinned_page_stays_with_origin),
 		CASE(pinned_page_stays_in_chunk),

@@ -65,11 +65,6 @@ static struct entry chunk_part(struct entry e, unsigned int i)
 	};
 }
 
-static bool is_chunk(struct entry e)
-{
-	return e.type == DAXCOW_ENTRY_DATA && e.level == 1;
-}
-
 /* The entry itself turns from a chunk to a node: its owner stays the same. */
 static bool splits_in_place(const struct change *c)
 {
@@ -257,6 +252,14 @@ static void own_new(struct daxcow_pool *pool, struct change *c)
 		desc_owner_add(space_desc(pool, c->new.block), slot);
 }
 
+/* What this volume does not use any more: of a chunk, one block. */
+static struct entry left_by(const struct change *c)
+{
+	if (is_chunk(c->old) && c->target == 0)
+		return chunk_part(c->old, level_index(c->vblk, 0));
+	return c->old;
+}
+
 static void disown_old(struct daxcow_pool *pool, struct change *c)
 {
 	unsigned int i, skip = level_index(c->vblk, 0);
@@ -268,12 +271,16 @@ static void disown_old(struct daxcow_pool *pool, struct change *c)
 				desc_owner_move(space_desc(pool, e.block + i),
 						c->at.slot,
 						slot_of(c->node[0], i));
-		e = chunk_part(e, skip);
+		e = left_by(c);
 	}
-	if (c->unseen)
+	if (c->unseen) {
 		reclaim_put_now(pool, c->at.slot, e);
-	else
+	} else if (c->at.level > c->target && e.type == DAXCOW_ENTRY_NODE) {
+		reclaim_put_copied(pool, c->at.slot, e);
+		reclaim_leave(pool, left_by(c));
+	} else {
 		reclaim_put(pool, c->at.slot, e);
+	}
 }
 
 /*
@@ -287,10 +294,10 @@ static int change_apply(struct daxcow_pool *pool, struct change *c)
 	u64 raw;
 	int ret;
 
-	ret = reclaim_reserve(pool, c->unseen ? DAXCOW_CHUNK_BLOCKS : 1);
+	ret = reclaim_reserve(pool, c->unseen ? DAXCOW_CHUNK_BLOCKS : 2);
 	if (ret)
 		return ret;
-	if (!reclaim_can_put(pool, c->at.e))
+	if (!reclaim_can_put(pool, c->at.e) || !reclaim_can_put(pool, c->old))
 		return -EBUSY;
 	ret = nodes_alloc(pool, c);
 	if (ret)

@@ -47,6 +47,11 @@ static inline struct entry entry_decode(u64 raw)
 	};
 }
 
+static inline bool is_chunk(struct entry e)
+{
+	return e.type == DAXCOW_ENTRY_DATA && e.level == 1;
+}
+
 static inline u64 slot_of(u64 block, unsigned int index)
 {
 	return block << DAXCOW_SLOT_SHIFT | index;
@@ -128,6 +133,11 @@ static inline void desc_set_kind(struct desc *d, enum kind kind)
 	d->a = (d->a & ~(15ULL << DESC_KIND_SHIFT)) | (u64)kind << DESC_KIND_SHIFT;
 }
 
+static inline bool desc_is_node(const struct desc *d)
+{
+	return desc_kind(d) >= KIND_NODE && desc_kind(d) < KIND_DIR;
+}
+
 /* One owner and nobody who may still look at it: may be written (I1, I2). */
 static inline bool desc_exclusive(const struct desc *d)
 {
@@ -166,13 +176,18 @@ struct chunk {
 
 #define NO_CHUNK	(~0U)
 
-/* A growing array of blocks that wait; the flag marks a whole chunk. */
+/*
+ * A growing array of blocks that wait, as the slot of their first entry: of
+ * nodes those before the slot have been dealt with. The flags mark a whole
+ * chunk, and a node that was left with all that is below it.
+ */
 struct queue {
 	u64 *item;
 	size_t nr, cap;
 };
 
 #define QUEUE_CHUNK	(1ULL << 63)
+#define QUEUE_LEFT	(1ULL << 62)
 
 struct daxcow_volume {
 	struct daxcow_pool *pool;
@@ -260,9 +275,11 @@ void space_free_chunk(struct daxcow_pool *pool, u64 block);
 int reclaim_reserve(struct daxcow_pool *pool, size_t nr);
 bool reclaim_busy(struct daxcow_pool *pool, u64 block, u64 nr);
 bool reclaim_can_put(struct daxcow_pool *pool, struct entry e);
+void reclaim_leave(struct daxcow_pool *pool, struct entry e);
 void reclaim_put(struct daxcow_pool *pool, u64 slot, struct entry e);
+void reclaim_put_copied(struct daxcow_pool *pool, u64 slot, struct entry e);
 void reclaim_put_now(struct daxcow_pool *pool, u64 slot, struct entry e);
-void reclaim_flush(struct daxcow_pool *pool);
+void reclaim_flush(struct daxcow_pool *pool, size_t nr);
 void reclaim_exit(struct daxcow_pool *pool);
 
 /* ---- trees (tree.c) ---- */

@@ -18,8 +18,18 @@
  *      File system entries are gone too by then: whoever moves a block of a
  *      mapped file drops them inside of its own read section.
  *   4. daxcow_reclaim_run(): a block that something outside still holds
- *      (host->busy: a DMA pin) goes back to incoming; else pending - 1. With
- *      no owner left the block is freed.
+ *      (host->busy: a DMA pin, a page in a pipe) goes back to incoming; else
+ *      pending - 1. With no owner left the block is freed.
+ *
+ * A volume that leaves a node has left all that is below it, and what is held
+ * there on its behalf must not become somebody else's own either. So in step 4
+ * the pending owner sinks: children that are nodes become pending in turn, data
+ * only where it is held, then the node is done. In all that time nothing below
+ * is exclusive to anybody, since an ancestor or it itself is pending. No new
+ * grace period is needed: who left the node left the children with it. That
+ * is for QUEUE_LEFT; a node that was replaced by a copy of it needs the grace
+ * period for itself only, as the copy owns the children, but for one, which is
+ * put separately (cow.c).
  *
  * A node that loses its last owner is taken apart in step 4, so that deleting
  * a volume is one store, and the rest happens in bounded steps. Its children
@@ -32,7 +42,8 @@
  */
 #include "internal.h"
 
-#define STEP_ITEMS	64
+/* Children, and blocks of chunks, that are looked at under the lock at once. */
+#define STEP_WORK	8192
 
 /* Room that is always left, for records that are taken back after an error. */
 #define SLACK		DAXCOW_SNAPSHOT_MAX
@@ -81,11 +92,6 @@ static void push_incoming(struct daxcow_pool *pool, u64 item)
 		pool->host.wake(pool->host.ctx);
 }
 
-static bool is_chunk(struct entry e)
-{
-	return e.type == DAXCOW_ENTRY_DATA && e.level == 1;
-}
-
 /* Whether one more owner can wait on what @e names. */
 bool reclaim_can_put(struct daxcow_pool *pool, struct entry e)
 {
@@ -104,29 +110,55 @@ bool reclaim_can_put(struct daxcow_pool *pool, struct entry e)
 	return true;
 }
 
+static u64 queue_item(struct entry e)
+{
+	return slot_of(e.block, 0) | (is_chunk(e) ? QUEUE_CHUNK : 0);
+}
+
 /*
- * @slot names @e no more. The caller has reserved a place and asked
+ * A volume does not use @e any more, which it had reached through a node that
+ * it left as well, or leaves now. The caller has reserved a place and asked
  * reclaim_can_put().
  */
-void reclaim_put(struct daxcow_pool *pool, u64 slot, struct entry e)
+void reclaim_leave(struct daxcow_pool *pool, struct entry e)
 {
 	struct split *s = pool->chunks[chunk_of(pool, e.block)].split;
-	struct desc *d = space_desc(pool, e.block);
 	u32 i;
 
 	if (e.type == DAXCOW_ENTRY_NONE)
 		return;
-	if (!is_chunk(e) || !s) {
-		desc_owner_del(d, slot);
-		desc_pending_add(d);
-		push_incoming(pool, e.block | (is_chunk(e) ? QUEUE_CHUNK : 0));
+	if (!is_chunk(e) || !s)
+		desc_pending_add(space_desc(pool, e.block));
+	else
+		for (i = 0; i < DAXCOW_CHUNK_BLOCKS; i++)
+			desc_pending_add(&s->desc[i]);
+	push_incoming(pool, queue_item(e) | QUEUE_LEFT);
+}
+
+/* The same, and @slot, which named @e, does so no more. */
+void reclaim_put(struct daxcow_pool *pool, u64 slot, struct entry e)
+{
+	struct split *s = pool->chunks[chunk_of(pool, e.block)].split;
+	u32 i;
+
+	if (e.type == DAXCOW_ENTRY_NONE)
 		return;
-	}
-	for (i = 0; i < DAXCOW_CHUNK_BLOCKS; i++) {
-		desc_owner_del(&s->desc[i], slot);
-		desc_pending_add(&s->desc[i]);
-	}
-	push_incoming(pool, e.block | QUEUE_CHUNK);
+	if (!is_chunk(e) || !s)
+		desc_owner_del(space_desc(pool, e.block), slot);
+	else
+		for (i = 0; i < DAXCOW_CHUNK_BLOCKS; i++)
+			desc_owner_del(&s->desc[i], slot);
+	reclaim_leave(pool, e);
+}
+
+/* @slot names a copy now, and not the node @e; what @e names has two owners. */
+void reclaim_put_copied(struct daxcow_pool *pool, u64 slot, struct entry e)
+{
+	struct desc *d = space_desc(pool, e.block);
+
+	desc_owner_del(d, slot);
+	desc_pending_add(d);
+	push_incoming(pool, queue_item(e));
 }
 
 static bool unused(const struct desc *d)
@@ -142,14 +174,13 @@ bool reclaim_busy(struct daxcow_pool *pool, u64 block, u64 nr)
 
 static void block_gone(struct daxcow_pool *pool, u64 block, struct desc *d)
 {
-	bool node = desc_kind(d) >= KIND_NODE && desc_kind(d) < KIND_DIR;
-
-	if (node || (desc_kind(d) == KIND_DATA && reclaim_busy(pool, block, 1))) {
+	if (desc_is_node(d) ||
+	    (desc_kind(d) == KIND_DATA && reclaim_busy(pool, block, 1))) {
 		desc_pending_add(d);
-		if (node)
-			push(&pool->ready, block);
+		if (desc_is_node(d))
+			push(&pool->ready, slot_of(block, 0));
 		else
-			push_incoming(pool, block);
+			push_incoming(pool, slot_of(block, 0));
 	} else {
 		space_free(pool, block);
 	}
@@ -159,7 +190,7 @@ static void chunk_gone(struct daxcow_pool *pool, u64 block, struct desc *d)
 {
 	if (reclaim_busy(pool, block, DAXCOW_CHUNK_BLOCKS)) {
 		desc_pending_add(d);
-		push_incoming(pool, block | QUEUE_CHUNK);
+		push_incoming(pool, slot_of(block, 0) | QUEUE_CHUNK);
 	} else {
 		space_free_chunk(pool, block);
 	}
@@ -195,47 +226,136 @@ void reclaim_put_now(struct daxcow_pool *pool, u64 slot, struct entry e)
 }
 
 /*
- * Take a node apart that has no owner. Returns 0, or -ENOMEM: then it can be
- * done again.
+ * Data that a leaving owner's node names. When it is pending already there is
+ * an item for it in a queue, for which it will be asked again who holds it.
  */
-static int dismantle(struct daxcow_pool *pool, u64 block)
+static void sink_data(struct daxcow_pool *pool, struct entry e)
 {
-	unsigned int i;
+	struct desc *d = space_desc(pool, e.block);
+	u64 nr = is_chunk(e) ? DAXCOW_CHUNK_BLOCKS : 1;
 
-	for (i = 0; i < DAXCOW_NODE_ENTRIES; i++) {
-		u64 slot = slot_of(block, i);
-		struct entry e = entry_decode(pm_load(slot_word(pool, slot)));
-		size_t room = is_chunk(e) ? DAXCOW_CHUNK_BLOCKS : 1;
+	if (desc_pending(d) || !reclaim_busy(pool, e.block, nr))
+		return;
+	desc_pending_add(d);
+	push_incoming(pool, queue_item(e));
+}
 
-		if (e.type == DAXCOW_ENTRY_NONE)
-			continue;
-		/* +1: the node itself goes back when there is no memory */
-		if (reclaim_reserve(pool, room + 1))
-			return -ENOMEM;
-		/* does nothing for those that an earlier try has dealt with */
-		reclaim_put_now(pool, slot, e);
+/* Who has left the node has left its child @e. */
+static int sink(struct daxcow_pool *pool, u64 slot, struct entry e)
+{
+	struct desc *d = space_desc(pool, e.block);
+	u32 i;
+
+	if (e.type == DAXCOW_ENTRY_NODE) {
+		if (desc_pending(d) == DESC_PENDING_MAX)
+			return -EBUSY;
+		desc_pending_add(d);
+		push(&pool->ready, queue_item(e) | QUEUE_LEFT);
+	} else if (is_chunk(e) && pool->chunks[chunk_of(pool, e.block)].split) {
+		for (i = 0; i < DAXCOW_CHUNK_BLOCKS; i++)
+			sink_data(pool, (struct entry) {
+				.type = DAXCOW_ENTRY_DATA,
+				.block = e.block + i,
+			});
+	} else {
+		sink_data(pool, e);
 	}
 	return 0;
 }
 
-static int finish_block(struct daxcow_pool *pool, u64 block)
+/* The node has no owner, and owns its child @e no more. */
+static int dismantle(struct daxcow_pool *pool, u64 slot, struct entry e)
 {
-	struct desc *d = space_desc(pool, block);
+	reclaim_put_now(pool, slot, e);
+	return 0;
+}
 
-	if (desc_kind(d) == KIND_DATA && reclaim_busy(pool, block, 1)) {
-		push_incoming(pool, block);
-		return 0;
+/**
+ * children_each() - call @fn for the children of a node, from @slot on
+ * @pool:	the pool
+ * @slot:	the first child; is moved on
+ * @work:	how much may be done; is counted down
+ * @fn:		may add to the queues one item, or one for each block of a chunk
+ *
+ * Return: 0 when all have been dealt with, -EAGAIN when there is more, -ENOMEM,
+ * or what @fn returned. Then it can go on at @slot.
+ */
+static int children_each(struct daxcow_pool *pool, u64 *slot, long *work,
+			 int (*fn)(struct daxcow_pool *, u64, struct entry))
+{
+	u64 block = slot_block(*slot);
+	unsigned int i = slot_index(*slot);
+	int level = desc_kind(space_desc(pool, block)) - KIND_NODE;
+	struct entry e;
+	int ret;
+
+	for (; i < DAXCOW_NODE_ENTRIES; i++) {
+		size_t room;
+
+		*slot = slot_of(block, i);
+		if (*work <= 0)
+			return -EAGAIN;
+		--*work;
+		/* who is named by a damaged entry is not freed */
+		if (tree_load(pool, *slot, level, &e) ||
+		    e.type == DAXCOW_ENTRY_NONE)
+			continue;
+		room = is_chunk(e) ? DAXCOW_CHUNK_BLOCKS : 1;
+		*work -= room;
+		/* + 1: the node itself may have to go back */
+		ret = reclaim_reserve(pool, room + 1);
+		if (!ret)
+			ret = fn(pool, *slot, e);
+		if (ret)
+			return ret;
 	}
-	if (desc_pending(d) == 1 && !desc_owners(d) &&
-	    desc_kind(d) >= KIND_NODE && desc_kind(d) < KIND_DIR &&
-	    dismantle(pool, block)) {
-		push(&pool->ready, block);
-		return -ENOMEM;
+	return 0;
+}
+
+static int finish_node(struct daxcow_pool *pool, u64 item, long *work)
+{
+	u64 slot = item & DESC_SLOT_MASK, block = slot_block(slot);
+	struct desc *d = space_desc(pool, block);
+	u64 left = item & QUEUE_LEFT;
+	int ret;
+
+	if (left) {
+		ret = children_each(pool, &slot, work, sink);
+		if (ret)
+			goto out_again;
+		left = 0;
+		slot = slot_of(block, 0);
+	}
+	if (desc_pending(d) == 1 && !desc_owners(d)) {
+		ret = children_each(pool, &slot, work, dismantle);
+		if (ret)
+			goto out_again;
 	}
 	desc_pending_del(d);
 	if (unused(d))
 		space_free(pool, block);
 	return 0;
+
+out_again:
+	/* too many have left a child: some of these are dealt with first */
+	if (ret == -EBUSY)
+		push_incoming(pool, slot | left);
+	else
+		push(&pool->ready, slot | left);
+	return ret == -ENOMEM ? ret : 0;
+}
+
+static void finish_block(struct daxcow_pool *pool, u64 block)
+{
+	struct desc *d = space_desc(pool, block);
+
+	if (desc_kind(d) == KIND_DATA && reclaim_busy(pool, block, 1)) {
+		push_incoming(pool, slot_of(block, 0));
+		return;
+	}
+	desc_pending_del(d);
+	if (unused(d))
+		space_free(pool, block);
 }
 
 static int finish_chunk(struct daxcow_pool *pool, u64 block)
@@ -245,7 +365,7 @@ static int finish_chunk(struct daxcow_pool *pool, u64 block)
 
 	if (!chunk->split) {
 		if (reclaim_busy(pool, block, DAXCOW_CHUNK_BLOCKS)) {
-			push_incoming(pool, block | QUEUE_CHUNK);
+			push_incoming(pool, slot_of(block, 0) | QUEUE_CHUNK);
 			return 0;
 		}
 		desc_pending_del(&chunk->desc);
@@ -254,7 +374,7 @@ static int finish_chunk(struct daxcow_pool *pool, u64 block)
 		return 0;
 	}
 	if (reclaim_reserve(pool, DAXCOW_CHUNK_BLOCKS)) {
-		push(&pool->ready, block | QUEUE_CHUNK);
+		push(&pool->ready, slot_of(block, 0) | QUEUE_CHUNK);
 		return -ENOMEM;
 	}
 	for (i = 0; i < DAXCOW_CHUNK_BLOCKS && chunk->split; i++)
@@ -280,37 +400,50 @@ bool daxcow_reclaim_prepare(struct daxcow_pool *pool)
 }
 
 /* Items move between the queues only while there is room for all. */
-static int run_one(struct daxcow_pool *pool)
+static int run_one(struct daxcow_pool *pool, long *work)
 {
-	u64 item;
+	u64 item, block;
 	int ret = reclaim_reserve(pool, 1);
 
 	if (ret)
 		return ret;
 	item = pool->ready.item[--pool->ready.nr];
-	if (item & QUEUE_CHUNK)
-		return finish_chunk(pool, item & ~QUEUE_CHUNK);
-	return finish_block(pool, item);
+	block = slot_block(item & DESC_SLOT_MASK);
+	if (item & QUEUE_CHUNK) {
+		*work -= DAXCOW_CHUNK_BLOCKS;
+		return finish_chunk(pool, block);
+	}
+	if (desc_is_node(space_desc(pool, block)))
+		return finish_node(pool, item, work);
+	--*work;
+	finish_block(pool, block);
+	return 0;
 }
 
 bool daxcow_reclaim_run(struct daxcow_pool *pool)
 {
-	unsigned int n;
+	long work = STEP_WORK;
 	int ret = 0;
 	bool more;
 
 	mutex_lock(&pool->lock);
-	for (n = 0; n < STEP_ITEMS && pool->ready.nr && !ret; n++)
-		ret = run_one(pool);
+	while (work > 0 && pool->ready.nr && !ret)
+		ret = run_one(pool, &work);
 	more = pool->ready.nr && !ret;
 	mutex_unlock(&pool->lock);
 	return more;
 }
 
-/* All that is ready, now. Under the lock; not bounded. */
-void reclaim_flush(struct daxcow_pool *pool)
+/*
+ * Finish what was added to ready since it had @nr items, which nobody can have
+ * seen; the others may be in the middle of their grace period. Under the lock;
+ * not bounded.
+ */
+void reclaim_flush(struct daxcow_pool *pool, size_t nr)
 {
-	while (pool->ready.nr && !run_one(pool))
+	long work = LONG_MAX;
+
+	while (pool->ready.nr > nr && !run_one(pool, &work))
 		;
 }
 

@@ -83,11 +83,12 @@ static void record_undo(struct daxcow_pool *pool, u64 record)
 {
 	struct entry e = entry_decode(pm_load(slot_word(pool,
 							root_slot(record))));
+	size_t nr = pool->ready.nr;
 
 	if (e.type != DAXCOW_ENTRY_NONE)
 		reclaim_put_now(pool, root_slot(record), e);
 	space_free(pool, record);
-	reclaim_flush(pool);
+	reclaim_flush(pool, nr);
 }
 
 static bool desc_valid(const struct daxcow_volume_desc *d)
