@@ -25,7 +25,7 @@ extern struct totals totals;
 #define NR_STARTS	4
 
 /* Make a start, as an image and as arrays, and record from there. */
-void start_set(unsigned int start);
+char *start_set(unsigned int start);
 
 /* Back there, with the pool loaded. */
 struct daxcow_pool *start_again(struct world *w);
@@ -40,10 +40,16 @@ struct world check_states(bool (*legal)(const struct world *w),
 void fail(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 extern void (*explain)(void);
 
-/* All schedules of all pairs of operations, from the starts that share. */
-void check_threads(unsigned int nr);
+/* Formatting, of a pool and of something else. */
+void check_format(void);
 
-/* One of them: start, operation, operations, choices; as printed by fail(). */
+/* All schedules of all pairs of operations, from the starts that share. */
+void check_threads(unsigned int nr, int first_op);
+
+/*
+ * One of them: start, operation, operations, choices; as printed by fail(). Or
+ * all for these operations, without choices.
+ */
 void replay_threads(char **argv);
 
 #endif

@@ -6,11 +6,12 @@
  * operation in flight is there or not, all others are.
  *
  * usage: crash			all of these, in the size of make check
+ *	  crash format
  *	  crash sequences N	all sequences of up to N operations
  *	  crash random SEED N	N random operations
  *	  crash replay START I,I,...
- *	  crash threads N		one operation beside up to N, 1 or 2
- *	  crash threads START I I,I SCHEDULE
+ *	  crash threads N [I]	one operation (the I-th) beside up to N, 1 or 2
+ *	  crash threads START I I,I [SCHEDULE]
  *
  * Only the last operation of a sequence is looked at: the one before it is
  * the last of a shorter sequence. Exit status: 0 all legal, 1 not.
@@ -86,7 +87,7 @@ static void fill_up(struct daxcow_pool *pool)
 	daxcow_close(vol);
 }
 
-void start_set(unsigned int nr)
+char *start_set(unsigned int nr)
 {
 	struct daxcow_params p = { .uuid = (const u8 *)"crashcrashcrash" };
 	struct daxcow_pool *pool;
@@ -113,6 +114,7 @@ void start_set(unsigned int nr)
 		abort();
 	daxcow_unload(pool);
 	persist_start(mem, POOL_BYTES_MAX);
+	return mem;
 }
 
 struct daxcow_pool *start_again(struct world *w)
@@ -331,12 +333,15 @@ int main(int argc, char **argv)
 	sequence = calloc(MAX_SEQUENCE, sizeof(*sequence));
 	explain = explain_sequence;
 	if (argc == 1) {
+		check_format();
+		print_totals("format");
+		explain = explain_sequence;
 		run_sequences(3);
 		memset(&totals, 0, sizeof(totals));
 		for (seed = 1; seed <= 20; seed++)
 			run_random(seed, 2000);
 		print_totals("random sequences of 2000");
-		check_threads(1);
+		check_threads(1, -1);
 		print_totals("two threads");
 	} else if (!strcmp(what, "sequences") && argc == 3) {
 		run_sequences(strtoul(argv[2], NULL, 0));
@@ -344,16 +349,20 @@ int main(int argc, char **argv)
 		run_random(strtoull(argv[2], NULL, 0),
 			   min(strtoul(argv[3], NULL, 0), MAX_SEQUENCE + 0UL));
 		print_totals("random");
-	} else if (!strcmp(what, "threads") && argc == 3) {
-		check_threads(strtoul(argv[2], NULL, 0));
+	} else if (!strcmp(what, "format") && argc == 2) {
+		check_format();
+		print_totals("format");
+	} else if (!strcmp(what, "threads") && (argc == 3 || argc == 4)) {
+		check_threads(strtoul(argv[2], NULL, 0),
+			      argc == 4 ? atoi(argv[3]) : -1);
 		print_totals("two threads");
-	} else if (!strcmp(what, "threads") && argc == 6) {
+	} else if (!strcmp(what, "threads") && (argc == 5 || argc == 6)) {
 		replay_threads(argv + 2);
 		print_totals("replayed");
 	} else if (!strcmp(what, "replay") && argc == 4) {
 		replay(strtoul(argv[2], NULL, 0) % NR_STARTS, argv[3]);
 	} else {
-		fprintf(stderr, "usage: crash [sequences N | random SEED N | replay START I,I,... | threads N | threads START I I,I SCHEDULE]\n");
+		fprintf(stderr, "usage: crash [format | sequences N | random SEED N | replay START I,I,... | threads N [I] | threads START I I,I [SCHEDULE]]\n");
 		return 2;
 	}
 	return 0;

@@ -9,11 +9,12 @@
 #include <sys/mman.h>
 #include "platform.h"
 #include "persist.h"
+#include "world.h"
 
 #define LINE_WORDS	8
 
 /* More for one fence is no test any more; something is not what it should be. */
-#define MAX_CHOICES	4096
+#define MAX_CHOICES	16384
 
 struct store {
 	u32 word;	/* in the line */
@@ -234,6 +235,20 @@ void plat_zero(void *dst, size_t len)
 		store_nt(d++, 0);
 }
 
+#ifdef MUTANT
+void plat_write_cached(void *dst, const void *src, size_t len)
+{
+	__le64 v = 0, *d = dst;
+	const char *s = src;
+
+	for (; len; len -= 8, s += 8) {
+		if (src)
+			memcpy(&v, s, 8);
+		plat_store(d++, v);
+	}
+}
+#endif
+
 void plat_flush(const void *addr, size_t len)
 {
 	const char *p = (const char *)((uintptr_t)addr & ~63UL);
@@ -334,6 +349,8 @@ static u64 nt_word(struct line *l, u32 word, u64 old)
 {
 	u8 bit = 1 << word;
 
+	if (l->nt_value[word] == old)
+		return old;
 	if (!(l->nt_decided & bit)) {
 		l->nt_decided |= bit;
 		if (choose(2))
@@ -407,7 +424,10 @@ bool persist_all(const void *addr, size_t words, uint64_t value)
 
 __le64 plat_load(const __le64 *word)
 {
-	return in_shadow(word) ? persist_word(word) : plat_load_native(word);
+	if (in_shadow(word))
+		return persist_word(word);
+	before_load();
+	return plat_load_native(word);
 }
 
 int plat_read(void *dst, const void *src, size_t len)

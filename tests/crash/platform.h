@@ -16,6 +16,14 @@ __le64 plat_load(const __le64 *word);
 void plat_store(__le64 *word, __le64 value);
 int plat_read(void *dst, const void *src, size_t len);
 
+#ifdef MUTANT
+/* as plat_write() and others, but for the bytes staying in the cache */
+void plat_write_cached(void *dst, const void *src, size_t len);
+#define pm_write_cached(d, s, n)	plat_write_cached(d, s, n)
+#define pm_copy_cached(d, s, n)		(plat_write_cached(d, s, n), 0)
+#define pm_zero_cached(d, n)		plat_write_cached(d, NULL, n)
+#endif
+
 #undef mutex_lock
 #undef mutex_unlock
 void crash_lock(struct mutex *lock);

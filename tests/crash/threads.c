@@ -3,9 +3,10 @@
  * Two threads, interleaved in all ways at the engine's lock.
  *
  * One does one operation, the other one or two. They are coroutines that
- * change places where the engine takes or drops a lock, where a reader or a
- * writer has got an address and not yet used it, and where one waits for
- * the other. Each choice of who goes on is tried.
+ * change places where the engine takes or drops a lock, before each word of a
+ * table that a reader looks at, where a reader or a writer has got an address
+ * and not yet used it, and where one waits for the other. Each choice of who
+ * goes on is tried.
  *
  * At each fence, in each state after a power cut: what has returned is there;
  * what is under way is there or not; and all of it in an order that the
@@ -19,7 +20,7 @@
 #include "persist.h"
 
 #define STACK	(256 * 1024)
-#define MAX_OPS	2
+#define MAX_OPS	3
 #define MAX_CHOICES 200
 
 /**
@@ -49,6 +50,8 @@ static unsigned int writers[NR_VOLUMES], frozen[NR_VOLUMES], readers;
 static unsigned int direct[NR_VOLUMES][NR_PLACES], bios[NR_VOLUMES][NR_PLACES];
 static unsigned char choice[MAX_CHOICES];
 static unsigned int nr_choices, at_choice, start;
+/* a reader can be interrupted before each word of a table */
+static bool each_load;
 /* how many operations of the second had ended when the first's began */
 static unsigned int ended_before;
 
@@ -141,6 +144,12 @@ void reader_begin(void)
 void reader_end(void)
 {
 	readers--;
+}
+
+void before_load(void)
+{
+	if (each_load && readers && current == &thread[0])
+		switch_threads();
 }
 
 void grace_period(void)
@@ -326,12 +335,20 @@ static void explain_threads(void)
 	printf("crash threads %u %u", start, index_of(thread[0].op[0]));
 	for (i = 0; i < thread[1].nr; i++)
 		printf("%c%u", i ? ',' : ' ', index_of(thread[1].op[i]));
-	printf(" ");
+	printf(" %s", each_load ? "w" : "");
 	for (i = 0; i < at_choice; i++)
 		printf("%u", choice[i]);
 	printf("\n  thread 0: %s\n", op_name(thread[0].op[0]));
 	for (i = 0; i < thread[1].nr; i++)
 		printf("  thread 1: %s\n", op_name(thread[1].op[i]));
+}
+
+static void run_all_schedules(void)
+{
+	nr_choices = 0;
+	do {
+		run_schedule();
+	} while (next_schedule());
 }
 
 static void all_schedules(unsigned int a, unsigned int b, unsigned int c)
@@ -341,10 +358,7 @@ static void all_schedules(unsigned int a, unsigned int b, unsigned int c)
 	thread[1].op[0] = &op_list_threads[b];
 	thread[1].op[1] = &op_list_threads[c];
 	thread[1].nr = c < nr_op_list_threads ? 2 : 1;
-	nr_choices = 0;
-	do {
-		run_schedule();
-	} while (next_schedule());
+	run_all_schedules();
 }
 
 /*
@@ -364,19 +378,24 @@ static bool worth_it(unsigned int a, unsigned int b, unsigned int c)
 	       (list[c].kind == OP_STORE || list[c].kind == OP_RECLAIM);
 }
 
-/* @nr: how many operations the second thread does, 1 or 2 */
-void check_threads(unsigned int nr)
+/*
+ * @nr: how many operations the second thread does, 1 or 2
+ * @first_op: only with this one of the first thread; -1 for all
+ */
+void check_threads(unsigned int nr, int first_op)
 {
 	unsigned int first = nr > 1 ? 0 : nr_op_list_threads, a, b, c;
 
 	explain = explain_threads;
 	memset(&totals, 0, sizeof(totals));
+	each_load = nr == 1;
 	for (start = 1; start <= 2; start++) {
 		start_set(start);
 		for (a = 0; a < nr_op_list_threads; a++)
 			for (b = 0; b < nr_op_list_threads; b++)
 				for (c = first; c <= nr_op_list_threads; c++)
-					if (worth_it(a, b, c))
+					if ((first_op < 0 || a == (unsigned int)first_op) &&
+					    worth_it(a, b, c))
 						all_schedules(a, b, c);
 	}
 }
@@ -385,7 +404,9 @@ void replay_threads(char **argv)
 {
 	char *p;
 
+	memset(&totals, 0, sizeof(totals));
 	explain = explain_threads;
+	each_load = !argv[3] || *argv[3] == 'w';
 	start = strtoul(argv[0], NULL, 0) % NR_STARTS;
 	start_set(start);
 	thread[0].op[0] = &op_list_threads[strtoul(argv[1], NULL, 0) % nr_op_list_threads];
@@ -394,7 +415,11 @@ void replay_threads(char **argv)
 	for (p = strtok(argv[2], ","); p && thread[1].nr < MAX_OPS; p = strtok(NULL, ","))
 		thread[1].op[thread[1].nr++] =
 			&op_list_threads[strtoul(p, NULL, 0) % nr_op_list_threads];
-	for (p = argv[3]; *p && nr_choices < MAX_CHOICES; p++)
+	if (!argv[3]) {
+		run_all_schedules();
+		return;
+	}
+	for (p = argv[3] + each_load; *p && nr_choices < MAX_CHOICES; p++)
 		choice[nr_choices++] = *p == '1';
 	run_schedule();
 }

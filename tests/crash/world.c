@@ -46,7 +46,8 @@ const unsigned int nr_op_list = ARRAY_SIZE(op_list);
 const struct op op_list_threads[] = {
 	{ OP_READ, 0, 0, 0 }, { OP_READ, 1, 0, 0 }, { OP_READ, 0, 0, 2 },
 	{ OP_WRITE, 0, 0, 0 }, { OP_PART, 1, 0, 0 },
-	{ OP_STORE, 0, 0, 0 }, { OP_STORE, 1, 0, 0 }, { OP_STORE, 0, 0, 2 },
+	{ OP_STORE, 0, 0, 0 }, { OP_STORE, 1, 0, 0 },
+	{ OP_STORE, 0, 0, 2 }, { OP_STORE, 1, 0, 2 },
 	{ OP_HUGE, 1, 0, 2 }, { OP_DISCARD, 0, 0, 0 },
 	{ OP_SNAPSHOT, 0, 3, 0 }, { OP_DELETE, 1, 0, 0 },
 	{ OP_ROLLBACK, 1, 0, 0 }, { OP_GROW, 0, 0, 0 }, { OP_RECLAIM, 0, 0, 0 },

@@ -85,6 +85,8 @@ void thaw(u32 volume);
 void reader_begin(void);
 void reader_end(void);
 void grace_period(void);
+/* A word of the pool's tables is about to be loaded, by a reader or not. */
+void before_load(void);
 /* Others may run here. */
 void switch_threads(void);
 

@@ -82,9 +82,6 @@ static int super_check(struct daxcow_pool *pool, struct daxcow_report *report)
 	const struct daxcow_super *s = pool->super;
 	u64 v;
 
-	if (le64_to_cpu(s->magic) != DAXCOW_SUPER_MAGIC)
-		return super_bad(report, DAXCOW_BAD_MAGIC,
-				 le64_to_cpu(s->magic), -EMEDIUMTYPE);
 	/* first: another version may have its checksum elsewhere */
 	if (le32_to_cpu(s->version) != DAXCOW_VERSION)
 		return super_bad(report, DAXCOW_BAD_VERSION,
@@ -129,11 +126,18 @@ static int super_word(struct daxcow_pool *pool, unsigned int index,
 int load_super(struct daxcow_pool *pool, u64 dev_blocks,
 	       struct daxcow_report *report)
 {
+	__le64 magic;
 	u64 trans;
 	int ret;
 
 	if (dev_blocks < DAXCOW_MIN_BLOCKS)
 		return super_bad(report, DAXCOW_BAD_TRUNCATED, dev_blocks,
+				 -EMEDIUMTYPE);
+	/* what is on a device that is no pool does not matter */
+	if (pm_read(&magic, pool->base, sizeof(magic)))
+		return super_bad(report, DAXCOW_BAD_READ, 0, -EUCLEAN);
+	if (le64_to_cpu(magic) != DAXCOW_SUPER_MAGIC)
+		return super_bad(report, DAXCOW_BAD_MAGIC, le64_to_cpu(magic),
 				 -EMEDIUMTYPE);
 	if (pm_read(pool->super, pool->base, sizeof(*pool->super)))
 		return super_bad(report, DAXCOW_BAD_READ, 0, -EUCLEAN);

@@ -66,7 +66,7 @@ int daxcow_format(void *base, u64 nr_blocks, const struct daxcow_params *p)
 	super_init(s, nr_blocks, p, crc);
 
 	/* no old superblock while the rest is written, no new one before */
-	pm_zero(mem, DAXCOW_BLOCK_SIZE);
+	pm_publish((__le64 *)mem, 0);
 	pm_fence();
 	pm_zero(mem + (super_zero_block(p->chunk_offset) << DAXCOW_BLOCK_SHIFT),
 		DAXCOW_CHUNK_BLOCKS << DAXCOW_BLOCK_SHIFT);
