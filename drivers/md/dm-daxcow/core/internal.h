@@ -367,5 +367,10 @@ int load_super(struct daxcow_pool *pool, u64 dev_blocks,
 	       struct daxcow_report *report);
 int load_tables(struct daxcow_pool *pool, struct daxcow_report *report);
 u64 super_zero_block(u64 chunk_offset);
+u64 super_pad(u64 chunk_offset);
+enum daxcow_bad super_fixed_bad(const struct daxcow_super *s, u64 *value);
+enum daxcow_bad entry_bad(const struct daxcow_pool *pool, enum kind kind,
+			  int level, u64 slot, u64 raw);
+enum kind entry_kind(struct entry e);
 
 #endif /* DAXCOW_INTERNAL_H */

@@ -59,6 +59,12 @@ u64 super_zero_block(u64 chunk_offset)
 	return chunk_offset + DAXCOW_CHUNK_BLOCKS;
 }
 
+/* By how many blocks the first chunk begins before block 0. */
+u64 super_pad(u64 chunk_offset)
+{
+	return (DAXCOW_CHUNK_BLOCKS - chunk_offset) % DAXCOW_CHUNK_BLOCKS;
+}
+
 static u32 super_crc(const struct daxcow_super *s)
 {
 	return crc32c(~0U, s, DAXCOW_SUPER_FIXED);
@@ -76,30 +82,44 @@ static int super_bad(struct daxcow_report *report, enum daxcow_bad what,
 	return ret;
 }
 
-/* The fixed part: identity, version, features, geometry. */
-static int super_check(struct daxcow_pool *pool, struct daxcow_report *report)
+/*
+ * What is wrong with the fixed part of a superblock: identity, version,
+ * features, geometry. @value gets what was found instead.
+ */
+enum daxcow_bad super_fixed_bad(const struct daxcow_super *s, u64 *value)
 {
-	const struct daxcow_super *s = pool->super;
-	u64 v;
-
+	*value = le64_to_cpu(s->magic);
+	if (*value != DAXCOW_SUPER_MAGIC)
+		return DAXCOW_BAD_MAGIC;
 	/* first: another version may have its checksum elsewhere */
-	if (le32_to_cpu(s->version) != DAXCOW_VERSION)
-		return super_bad(report, DAXCOW_BAD_VERSION,
-				 le32_to_cpu(s->version), -EPROTONOSUPPORT);
-	if (le32_to_cpu(s->crc) != super_crc(s))
-		return super_bad(report, DAXCOW_BAD_SUPER_CRC,
-				 le32_to_cpu(s->crc), -EUCLEAN);
-	v = le64_to_cpu(s->incompat) & ~DAXCOW_INCOMPAT_KNOWN;
-	if (v)
-		return super_bad(report, DAXCOW_BAD_FEATURE, v,
-				 -EPROTONOSUPPORT);
+	*value = le32_to_cpu(s->version);
+	if (*value != DAXCOW_VERSION)
+		return DAXCOW_BAD_VERSION;
+	*value = le32_to_cpu(s->crc);
+	if (*value != super_crc(s))
+		return DAXCOW_BAD_SUPER_CRC;
+	*value = le64_to_cpu(s->incompat) & ~DAXCOW_INCOMPAT_KNOWN;
+	if (*value)
+		return DAXCOW_BAD_FEATURE;
+	*value = le64_to_cpu(s->chunk_offset);
 	if (le16_to_cpu(s->block_shift) != DAXCOW_BLOCK_SHIFT ||
 	    le16_to_cpu(s->node_shift) != DAXCOW_NODE_SHIFT ||
-	    le64_to_cpu(s->chunk_offset) >= DAXCOW_CHUNK_BLOCKS ||
-	    s->label[DAXCOW_NAME_SIZE - 1])
-		return super_bad(report, DAXCOW_BAD_GEOMETRY,
-				 le64_to_cpu(s->chunk_offset), -EUCLEAN);
-	if (le64_to_cpu(s->ro_compat) & ~DAXCOW_RO_COMPAT_KNOWN)
+	    *value >= DAXCOW_CHUNK_BLOCKS || s->label[DAXCOW_NAME_SIZE - 1])
+		return DAXCOW_BAD_GEOMETRY;
+	return DAXCOW_BAD_NONE;
+}
+
+static int super_check(struct daxcow_pool *pool, struct daxcow_report *report)
+{
+	u64 value;
+	enum daxcow_bad what = super_fixed_bad(pool->super, &value);
+
+	if (what)
+		return super_bad(report, what, value,
+				 what == DAXCOW_BAD_VERSION ||
+				 what == DAXCOW_BAD_FEATURE ? -EPROTONOSUPPORT :
+							      -EUCLEAN);
+	if (le64_to_cpu(pool->super->ro_compat) & ~DAXCOW_RO_COMPAT_KNOWN)
 		pool->read_only = true;
 	return 0;
 }
@@ -155,8 +175,7 @@ int load_super(struct daxcow_pool *pool, u64 dev_blocks,
 	if (pool->nr_blocks > dev_blocks || pool->nr_blocks < DAXCOW_MIN_BLOCKS)
 		return super_bad(report, DAXCOW_BAD_TRUNCATED, pool->nr_blocks,
 				 -EUCLEAN);
-	pool->pad = (DAXCOW_CHUNK_BLOCKS - le64_to_cpu(pool->super->chunk_offset)) %
-		    DAXCOW_CHUNK_BLOCKS;
+	pool->pad = super_pad(le64_to_cpu(pool->super->chunk_offset));
 	pool->zero_block = super_zero_block(le64_to_cpu(pool->super->chunk_offset));
 	return 0;
 }
@@ -215,52 +234,53 @@ static int reserve_fixed(struct walk *w)
 	return ret;
 }
 
-/* What an entry in this kind of node may be. */
-static int check_type(struct walk *w, const struct frame *f, u64 slot, u64 raw,
-		      struct entry e)
+static enum daxcow_bad range_bad(const struct daxcow_pool *pool, struct entry e)
 {
-	enum daxcow_entry_type want;
-	int level = f->level - 1;
+	if (e.block >= pool->nr_blocks)
+		return DAXCOW_BAD_RANGE;
+	if (e.type != DAXCOW_ENTRY_DATA || e.level == 0)
+		return DAXCOW_BAD_NONE;
+	if (chunk_index(pool, e.block))
+		return DAXCOW_BAD_ALIGN;
+	if (e.block + DAXCOW_CHUNK_BLOCKS > pool->nr_blocks)
+		return DAXCOW_BAD_RANGE;
+	return DAXCOW_BAD_NONE;
+}
 
-	if (!entry_check(&w->pool->crc, slot, raw))
-		return bad(w, DAXCOW_BAD_CHECK, slot, f->level, raw);
+/*
+ * What is wrong with the entry @raw, which is not 0, by itself: in a node of
+ * @kind at @level.
+ */
+enum daxcow_bad entry_bad(const struct daxcow_pool *pool, enum kind kind,
+			  int level, u64 slot, u64 raw)
+{
+	struct entry e = entry_decode(raw);
+	int want_level = level - 1;
+	enum daxcow_entry_type want;
+
+	if (!entry_check(&pool->crc, slot, raw))
+		return DAXCOW_BAD_CHECK;
 	if (raw & DAXCOW_ENTRY_RSVD_MASK)
-		return bad(w, DAXCOW_BAD_RESERVED, slot, f->level, raw);
-	if (f->kind >= KIND_DIR && f->kind < KIND_RECORD) {
-		want = f->level ? DAXCOW_ENTRY_DIR : DAXCOW_ENTRY_RECORD;
-		level = f->level ? level : 0;
-	} else if (e.type == DAXCOW_ENTRY_DATA && f->level <= 1) {
+		return DAXCOW_BAD_RESERVED;
+	if (kind >= KIND_DIR && kind < KIND_RECORD) {
+		want = level ? DAXCOW_ENTRY_DIR : DAXCOW_ENTRY_RECORD;
+		want_level = level ? want_level : 0;
+	} else if (e.type == DAXCOW_ENTRY_DATA && level <= 1) {
 		want = e.type;
-		level = f->level;
+		want_level = level;
 	} else {
-		want = f->level ? DAXCOW_ENTRY_NODE : DAXCOW_ENTRY_DATA;
-		if (f->kind == KIND_RECORD && e.level <= DAXCOW_MAX_LEVEL)
-			level = e.level;
+		want = level ? DAXCOW_ENTRY_NODE : DAXCOW_ENTRY_DATA;
+		if (kind == KIND_RECORD && e.level <= DAXCOW_MAX_LEVEL)
+			want_level = e.level;
 	}
 	if (e.type != want)
-		return bad(w, DAXCOW_BAD_TYPE, slot, f->level, raw);
-	if (e.level != level)
-		return bad(w, DAXCOW_BAD_LEVEL, slot, f->level, raw);
-	return 0;
+		return DAXCOW_BAD_TYPE;
+	if (e.level != want_level)
+		return DAXCOW_BAD_LEVEL;
+	return range_bad(pool, e);
 }
 
-static int check_range(struct walk *w, u64 slot, int level, u64 raw,
-		       struct entry e)
-{
-	struct daxcow_pool *pool = w->pool;
-
-	if (e.block >= pool->nr_blocks)
-		return bad(w, DAXCOW_BAD_RANGE, slot, level, raw);
-	if (e.type != DAXCOW_ENTRY_DATA || e.level == 0)
-		return 0;
-	if (chunk_index(pool, e.block))
-		return bad(w, DAXCOW_BAD_ALIGN, slot, level, raw);
-	if (e.block + DAXCOW_CHUNK_BLOCKS > pool->nr_blocks)
-		return bad(w, DAXCOW_BAD_RANGE, slot, level, raw);
-	return 0;
-}
-
-static enum kind entry_kind(struct entry e)
+enum kind entry_kind(struct entry e)
 {
 	switch (e.type) {
 	case DAXCOW_ENTRY_DATA:
@@ -362,16 +382,16 @@ static int walk_entry(struct walk *w, struct frame *f, u64 slot)
 {
 	u64 raw = pm_load(slot_word(w->pool, slot));
 	struct entry e = entry_decode(raw);
+	enum daxcow_bad what;
 	bool first;
 	int ret;
 
 	if (!raw)
 		return 0;
-	ret = check_type(w, f, slot, raw, e);
-	if (!ret)
-		ret = check_range(w, slot, f->level, raw, e);
-	if (!ret)
-		ret = own(w, slot, f->level, raw, e, &first);
+	what = entry_bad(w->pool, f->kind, f->level, slot, raw);
+	if (what)
+		return bad(w, what, slot, f->level, raw);
+	ret = own(w, slot, f->level, raw, e, &first);
 	if (ret || !first || e.type == DAXCOW_ENTRY_DATA)
 		return ret;
 	if (e.type == DAXCOW_ENTRY_RECORD) {
