@@ -4,7 +4,6 @@
  */
 #include <stdio.h>
 #include <time.h>
-#include <blkid/blkid.h>
 #include <json-c/json.h>
 #include <uuid/uuid.h>
 #include "daxcow.h"
@@ -12,64 +11,6 @@
 
 /* In bytes. */
 #define CHUNK_SIZE ((u64)DAXCOW_CHUNK_BLOCKS << DAXCOW_BLOCK_SHIFT)
-
-static blkid_probe probe_new(const struct media *m)
-{
-	blkid_probe probe = blkid_new_probe();
-
-	if (!probe)
-		return NULL;
-	if (blkid_probe_set_device(probe, m->fd, 0, 0) ||
-	    blkid_probe_enable_superblocks(probe, 1) ||
-	    blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_TYPE |
-					      BLKID_SUBLKS_MAGIC) ||
-	    blkid_probe_enable_partitions(probe, 1) ||
-	    blkid_probe_set_partitions_flags(probe, BLKID_PARTS_MAGIC)) {
-		blkid_free_probe(probe);
-		return NULL;
-	}
-	return probe;
-}
-
-/* Refuse to destroy what is there; blkid does not know our pools. */
-static int look_for_content(const struct media *m, blkid_probe probe)
-{
-	const char *type = NULL;
-	struct daxcow_super super;
-
-	if (!media_super(m, &super))
-		return fail(EXIT_EXISTS,
-			    "%s: there is a daxcow pool%s%s on it; use --force to destroy it",
-			    m->path, super.label[0] ? " labelled " : "",
-			    (char *)super.label);
-	switch (blkid_do_safeprobe(probe)) {
-	case 0:
-		if (blkid_probe_lookup_value(probe, "TYPE", &type, NULL))
-			blkid_probe_lookup_value(probe, "PTTYPE", &type, NULL);
-		return fail(EXIT_EXISTS,
-			    "%s: there is content of type %s on it; use --force to destroy it",
-			    m->path, type ? type : "unknown");
-	case 1:
-		return EXIT_DONE;
-	case -2:
-		return fail(EXIT_EXISTS,
-			    "%s: there is content of several types on it; use --force to destroy it",
-			    m->path);
-	default:
-		return fail(EXIT_FAILED, "%s: cannot look for content on it; use --force to go on",
-			    m->path);
-	}
-}
-
-/* Or others would still find the old content, far behind the superblock. */
-static void wipe_content(blkid_probe probe)
-{
-	int rounds = 100;
-
-	while (rounds-- && !blkid_do_probe(probe))
-		if (blkid_do_wipe(probe, 0))
-			break;
-}
 
 static int chunk_offset(const struct media *m, const struct args *a, u64 *offset)
 {
@@ -139,7 +80,6 @@ static int format(const struct args *a, struct media *m)
 
 int cmd_format(const struct args *a)
 {
-	blkid_probe probe;
 	struct media m;
 	int rc;
 
@@ -149,18 +89,9 @@ int cmd_format(const struct args *a)
 	rc = media_open(&m, a->word[0], MEDIA_WRITE);
 	if (rc)
 		return rc;
-	probe = probe_new(&m);
-	if (!probe && !a->force)
-		rc = fail(EXIT_FAILED, "%s: cannot look for content on it",
-			  m.path);
-	else if (!a->force)
-		rc = look_for_content(&m, probe);
-	else if (probe)
-		wipe_content(probe);
+	rc = content_make_way(&m, a->force);
 	if (!rc)
 		rc = format(a, &m);
-	if (probe)
-		blkid_free_probe(probe);
 	media_close(&m);
 	return rc;
 }

@@ -43,4 +43,10 @@ int media_super(const struct media *m, struct daxcow_super *super);
  */
 u64 media_address(const struct media *m);
 
+/*
+ * Refuse to destroy what is on a device, or with @force see that nobody will
+ * find it any more. Returns an exit code.
+ */
+int content_make_way(const struct media *m, bool force);
+
 #endif /* DAXCOW_TOOL_MEDIA_H */
