@@ -49,6 +49,7 @@ struct args {
 /* Commands, by file. Each returns an exit code. */
 int cmd_format(const struct args *a);
 int cmd_check(const struct args *a);
+int cmd_delta(const struct args *a);
 int cmd_repair(const struct args *a);
 int cmd_start(const struct args *a);
 int cmd_stop(const struct args *a);

@@ -37,6 +37,8 @@ static const struct command commands[] = {
 	  "make an empty pool" },
 	{ "check", cmd_check, 1, 1, "fb", "DEVICE|FILE",
 	  "validate a pool that is not in use; changes nothing" },
+	{ "delta", cmd_delta, 3, 3, "b", "DEVICE|FILE LEFT RIGHT",
+	  "show where two volumes of a pool that is not in use differ" },
 	{ "repair", cmd_repair, 2, 2, "fb", "DEVICE|FILE TARGET",
 	  "write what can be saved of a damaged pool to another place" },
 	{ "start", cmd_start, 1, 2, "ArweDc", "DEVICE [POOL]",

@@ -129,10 +129,10 @@ static bool crc_correct(void *buf, size_t len, bool *fixed)
 }
 
 /* What is wrong with *@raw, after it was put right if that is possible. */
-static enum daxcow_bad entry_correct(struct salvage *s, enum kind kind, int level,
-				     u64 slot, u64 *raw)
+static enum daxcow_bad entry_correct(struct salvage *s, enum kind in,
+				     int level, u64 slot, u64 *raw)
 {
-	enum daxcow_bad what = entry_bad(s->geometry, kind, level, slot, *raw);
+	enum daxcow_bad what = entry_bad(s->geometry, in, level, slot, *raw);
 	unsigned int bit, found = 0;
 	u64 right = 0;
 
@@ -141,7 +141,7 @@ static enum daxcow_bad entry_correct(struct salvage *s, enum kind kind, int leve
 	for (bit = 0; bit < 64; bit++) {
 		u64 try = *raw ^ 1ULL << bit;
 
-		if (try && entry_bad(s->geometry, kind, level, slot, try))
+		if (try && entry_bad(s->geometry, in, level, slot, try))
 			continue;
 		right = try;
 		found++;
@@ -231,9 +231,9 @@ static int super_read(struct salvage *s, struct daxcow_report *report)
 	g->nr_blocks = min(blocks, s->src.nr_blocks);
 	if (blocks >= DAXCOW_MIN_BLOCKS && blocks > g->nr_blocks) {
 		struct entry e = { DAXCOW_ENTRY_SIZE, 0, g->nr_blocks };
+		u64 slot = slot_of(DAXCOW_SUPER_BLOCK, DAXCOW_SLOT_SIZE);
 
-		s->super.size = cpu_to_le64(entry_encode(&g->crc, slot_of(
-				DAXCOW_SUPER_BLOCK, DAXCOW_SLOT_SIZE), e));
+		s->super.size = cpu_to_le64(entry_encode(&g->crc, slot, e));
 		return list_add(&s->fixed_super,
 				DAXCOW_NODE_SLOTS + DAXCOW_BAD_TRUNCATED);
 	}

@@ -302,6 +302,11 @@ struct place {
 	struct entry e;
 };
 
+static inline u64 root_slot(u64 record)
+{
+	return slot_of(record, DAXCOW_SLOT_ROOT);
+}
+
 static inline u64 level_span(int level)
 {
 	return 1ULL << (DAXCOW_NODE_SHIFT * level);

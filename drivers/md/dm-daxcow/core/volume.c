@@ -10,11 +10,6 @@
  */
 #include "internal.h"
 
-static u64 root_slot(u64 record)
-{
-	return slot_of(record, DAXCOW_SLOT_ROOT);
-}
-
 static struct daxcow_volume *find_open(struct daxcow_pool *pool, u32 id)
 {
 	struct daxcow_volume *vol;
