@@ -50,7 +50,9 @@ struct args {
 int cmd_format(const struct args *a);
 int cmd_check(const struct args *a);
 int cmd_delta(const struct args *a);
+int cmd_pack(const struct args *a);
 int cmd_repair(const struct args *a);
+int cmd_unpack(const struct args *a);
 int cmd_start(const struct args *a);
 int cmd_stop(const struct args *a);
 int cmd_status(const struct args *a);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -98,6 +99,24 @@ void media_close(struct media *m)
 		close(m->fd);
 	m->base = NULL;
 	m->fd = -1;
+}
+
+/* A block at once, or, when there is a memory error in it, in sectors. */
+int media_read_sector(void *reader, u64 block, unsigned int sector, void *buf)
+{
+	struct media_reader *r = reader;
+	off_t at = (off_t)block << DAXCOW_BLOCK_SHIFT;
+
+	if (r->block != block) {
+		r->block = DAXCOW_HOLE;
+		if (pread(r->media->fd, r->content, sizeof(r->content), at) !=
+		    sizeof(r->content))
+			return pread(r->media->fd, buf, 512, at + sector * 512) ==
+			       512 ? 0 : -EIO;
+		r->block = block;
+	}
+	memcpy(buf, r->content + sector * 512, 512);
+	return 0;
 }
 
 int media_super(const struct media *m, struct daxcow_super *super)

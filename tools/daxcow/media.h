@@ -34,6 +34,19 @@ int media_map(struct media *m, bool writable);
 int media_sync(struct media *m);
 void media_close(struct media *m);
 
+/**
+ * struct media_reader - reads without a mapping, which memory errors would end
+ * @block:	in @content; start with DAXCOW_HOLE
+ */
+struct media_reader {
+	const struct media *media;
+	u64 block;
+	char content[DAXCOW_BLOCK_SIZE];
+};
+
+/* For struct salvage_source; @reader is a struct media_reader. */
+int media_read_sector(void *reader, u64 block, unsigned int sector, void *buf);
+
 /* The superblock as it is, if it is one. 0, -EMEDIUMTYPE or another errno. */
 int media_super(const struct media *m, struct daxcow_super *super);
 

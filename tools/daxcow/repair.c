@@ -7,7 +7,6 @@
  * written last: a repair that was interrupted leaves no pool.
  */
 #include <stdio.h>
-#include <unistd.h>
 #include <json-c/json.h>
 #include <daxcow/pmem.h>
 #include "daxcow.h"
@@ -40,34 +39,12 @@ static const struct column loss_columns[] = {
  * @losses:	objects as in loss_columns
  * @fixed:	things that were put right
  * @blocks:	written
- * @cache:	the block that was read last
- * @cached:	its number
  */
 struct repair {
 	struct media source, target;
 	struct json_object *losses;
 	u64 fixed, blocks;
-	char cache[DAXCOW_BLOCK_SIZE];
-	u64 cached;
 };
-
-/* A block at once, or, when there is a memory error in it, in sectors. */
-static int read_sector(void *ctx, u64 block, unsigned int sector, void *buf)
-{
-	struct repair *r = ctx;
-	off_t at = (off_t)block << DAXCOW_BLOCK_SHIFT;
-
-	if (r->cached != block) {
-		r->cached = DAXCOW_HOLE;
-		if (pread(r->source.fd, r->cache, sizeof(r->cache), at) !=
-		    sizeof(r->cache))
-			return pread(r->source.fd, buf, 512, at + sector * 512) ==
-			       512 ? 0 : -EIO;
-		r->cached = block;
-	}
-	memcpy(buf, r->cache + sector * 512, 512);
-	return 0;
-}
 
 static int write_block(void *ctx, u64 block, const void *content)
 {
@@ -226,9 +203,12 @@ static int repair(const struct args *a, struct repair *r, struct salvage *s)
 
 int cmd_repair(const struct args *a)
 {
-	struct repair r = { .cached = DAXCOW_HOLE };
+	struct repair r = { };
 	struct daxcow_report bad = { .level = -1, .volume = ~0U };
-	struct salvage_source source = { .read = read_sector, .ctx = &r };
+	struct media_reader reader = { .media = &r.source, .block = DAXCOW_HOLE };
+	struct salvage_source source = {
+		.read = media_read_sector, .ctx = &reader,
+	};
 	struct salvage *s;
 	int rc, err;
 
