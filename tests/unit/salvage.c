@@ -143,11 +143,11 @@ static int put(void *ctx, u64 block, const void *content)
 	return 0;
 }
 
-static int put_node(void *ctx, u64 block, const void *content)
+static int put_node(void *ctx, const struct salvage_node *n)
 {
 	if (ctx)
-		node[nr_nodes++] = block;
-	return put(NULL, block, content);
+		node[nr_nodes++] = n->block;
+	return put(NULL, n->block, n->content);
 }
 
 static int put_data(void *ctx, u64 block, const void *content)

@@ -38,7 +38,7 @@ enum exit_code {
 struct args {
 	bool activate, all, bytes, error_if_no_space, force, ignore_discard;
 	bool help, json, no_dax, quick, readonly, verbose, version;
-	const char *cow, *label;
+	const char *cow, *data, *label;
 	u64 size, low_water, id, offset;
 	int words;
 	char **word;
@@ -50,8 +50,10 @@ struct args {
 int cmd_format(const struct args *a);
 int cmd_check(const struct args *a);
 int cmd_delta(const struct args *a);
+int cmd_dump(const struct args *a);
 int cmd_pack(const struct args *a);
 int cmd_repair(const struct args *a);
+int cmd_restore(const struct args *a);
 int cmd_unpack(const struct args *a);
 int cmd_start(const struct args *a);
 int cmd_stop(const struct args *a);

@@ -45,6 +45,10 @@ static const struct command commands[] = {
 	  "write the tables of a pool, without the data, to a small file" },
 	{ "unpack", cmd_unpack, 2, 2, "fb", "PACK FILE",
 	  "make a pool of a pack; its data read as zero" },
+	{ "dump", cmd_dump, 1, 1, "f", "DEVICE|FILE",
+	  "write the tables of a pool as text" },
+	{ "restore", cmd_restore, 2, 2, "fbd", "DUMP TARGET",
+	  "make a pool of such a text" },
 	{ "start", cmd_start, 1, 2, "ArweDc", "DEVICE [POOL]",
 	  "make the pool on DEVICE usable as POOL (default: its label)" },
 	{ "stop", cmd_stop, 1, 1, "", "POOL",
@@ -97,6 +101,7 @@ static const struct option_help options[] = {
 	      "first block that lies on a 2 MiB boundary of physical memory"),
 	VALUE("cow", 'c', "auto|4k|2m",
 	      "how much to copy when a shared 2 MiB page is written"),
+	VALUE("data", 'd', "DEVICE|FILE", "the pool that data are copied from"),
 	FLAG("error-if-no-space", 'e', error_if_no_space,
 	     "fail writes to a full pool at once"),
 	FLAG("force", 'f', force, "do it in spite of what speaks against it"),
@@ -187,6 +192,9 @@ static int set_value(struct args *a, int key, const char *name,
 		a->cow = value;
 		bad = strcmp(value, "auto") && strcmp(value, "4k") &&
 		      strcmp(value, "2m");
+		break;
+	case 'd':
+		a->data = value;
 		break;
 	case 'i':
 		bad = number_parse(value, DAXCOW_MAX_ID, &a->id);

@@ -69,9 +69,8 @@ struct packer {
 };
 
 /* As it is on the medium; what cannot be read is zero. */
-static int pack_block(void *ctx, u64 block, const void *corrected)
+static int pack_block(struct packer *p, u64 block)
 {
-	struct packer *p = ctx;
 	char content[DAXCOW_BLOCK_SIZE] = "";
 	__le64 number = cpu_to_le64(block);
 	unsigned int i;
@@ -86,6 +85,11 @@ static int pack_block(void *ctx, u64 block, const void *corrected)
 	if (!(p->blocks % 4096))
 		progress("%llu blocks", (unsigned long long)p->blocks);
 	return 0;
+}
+
+static int pack_node(void *ctx, const struct salvage_node *n)
+{
+	return pack_block(ctx, n->block);
 }
 
 static int incomplete(void *ctx, const struct daxcow_report *r, u64 vblk, u64 nr)
@@ -115,7 +119,7 @@ static int pack_zero_chunk(struct packer *p, const struct daxcow_super *super)
 			if (!media_read_sector(&p->reader, b, i, buf) &&
 			    !memcmp(buf, zero, sizeof(buf)))
 				continue;
-			err = pack_block(p, b, NULL);
+			err = pack_block(p, b);
 			break;
 		}
 	}
@@ -125,7 +129,7 @@ static int pack_zero_chunk(struct packer *p, const struct daxcow_super *super)
 static int pack_tables(struct packer *p, u64 nr_blocks)
 {
 	static const struct salvage_ops ops = {
-		.node = pack_block,
+		.node = pack_node,
 		.lost = incomplete,
 		.lost_volumes = incomplete_volumes,
 	};
@@ -145,9 +149,9 @@ static int pack_tables(struct packer *p, u64 nr_blocks)
 
 	if (gzwrite(p->out, &head, sizeof(head)) != sizeof(head))
 		return -EIO;
-	err = pack_block(p, DAXCOW_SUPER_BLOCK, NULL);
+	err = pack_block(p, DAXCOW_SUPER_BLOCK);
 	if (!err && nr_blocks > DAXCOW_BACKUP_BLOCK)
-		err = pack_block(p, DAXCOW_BACKUP_BLOCK, NULL);
+		err = pack_block(p, DAXCOW_BACKUP_BLOCK);
 	if (err)
 		return err;
 	if (salvage_open(&s, &source, &report)) {

@@ -503,6 +503,13 @@ static int walk_entry(struct salvage *s, struct frame *f, unsigned int i)
 static int pop(struct salvage *s)
 {
 	struct frame *f = &s->frame[--s->depth];
+	struct salvage_node n = {
+		.block = f->block,
+		.kind = is_dir(f) ? SALVAGE_DIR :
+			f->kind == KIND_RECORD ? SALVAGE_RECORD : SALVAGE_NODE,
+		.level = f->level,
+		.content = f->content,
+	};
 	unsigned int i;
 	int ret = 0;
 
@@ -517,7 +524,7 @@ static int pop(struct salvage *s)
 	}
 	if (ret || !s->depth)
 		return ret;
-	return s->ops->node ? s->ops->node(s->ctx, f->block, f->content) : 0;
+	return s->ops->node ? s->ops->node(s->ctx, &n) : 0;
 }
 
 static int walk_all(struct salvage *s)

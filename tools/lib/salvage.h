@@ -15,6 +15,22 @@
 
 struct salvage;
 
+enum salvage_kind { SALVAGE_DIR, SALVAGE_RECORD, SALVAGE_NODE };
+
+/**
+ * struct salvage_node - a block of the tables
+ * @block:	its number
+ * @kind:	what it is
+ * @level:	of a node or a directory node
+ * @content:	as it should be: a block
+ */
+struct salvage_node {
+	u64 block;
+	enum salvage_kind kind;
+	int level;
+	const void *content;
+};
+
 /**
  * struct salvage_source - where blocks are read from
  * @read:	reads one of the eight 512 byte sectors of a block: 0 or -EIO
@@ -30,7 +46,7 @@ struct salvage_source {
 /**
  * struct salvage_ops - who is told; all may be NULL, and return 0 or an errno,
  *			which ends the walk
- * @node:	a block of the tables, as it should be; after those below it
+ * @node:	a block of the tables; after those below it
  * @data:	a block that is mapped, once however many owners it has; what could
  *		not be read of it is zero
  * @fixed:	something that was wrong has been put right
@@ -40,7 +56,7 @@ struct salvage_source {
  * @lost_volumes: ids [@id, @id + @nr): it is not known which of them existed
  */
 struct salvage_ops {
-	int (*node)(void *ctx, u64 block, const void *content);
+	int (*node)(void *ctx, const struct salvage_node *n);
 	int (*data)(void *ctx, u64 block, const void *content);
 	int (*fixed)(void *ctx, const struct daxcow_report *r);
 	int (*lost)(void *ctx, const struct daxcow_report *r, u64 vblk, u64 nr);

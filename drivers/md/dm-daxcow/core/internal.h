@@ -371,6 +371,8 @@ int record_read(struct daxcow_pool *pool, u64 block, u32 id,
 int load_super(struct daxcow_pool *pool, u64 dev_blocks,
 	       struct daxcow_report *report);
 int load_tables(struct daxcow_pool *pool, struct daxcow_report *report);
+void super_init(struct daxcow_super *s, u64 nr_blocks,
+		const struct daxcow_params *p, const struct entry_crc *crc);
 u64 super_zero_block(u64 chunk_offset);
 u64 super_pad(u64 chunk_offset);
 enum daxcow_bad super_fixed_bad(const struct daxcow_super *s, u64 *value);

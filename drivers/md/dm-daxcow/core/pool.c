@@ -23,9 +23,9 @@ static u64 word_encode(const struct entry_crc *crc, unsigned int index,
 			    (struct entry) { .type = type, .block = value });
 }
 
-static void super_init(struct daxcow_super *s, u64 nr_blocks,
-		       const struct daxcow_params *p,
-		       const struct entry_crc *crc)
+/* The superblock of an empty pool. */
+void super_init(struct daxcow_super *s, u64 nr_blocks,
+		const struct daxcow_params *p, const struct entry_crc *crc)
 {
 	memset(s, 0, sizeof(*s));
 	s->magic = cpu_to_le64(DAXCOW_SUPER_MAGIC);
