@@ -20,6 +20,9 @@
 /* superblock, directory, record, volume; as in load.c */
 #define FRAMES		(1 + DAXCOW_DIR_LEVEL + 1 + 1 + DAXCOW_MAX_LEVEL + 1)
 #define SECTORS		8
+/* of a superblock and of a record */
+#define CRC_BYTES	DAXCOW_SUPER_FIXED
+_Static_assert(DAXCOW_SUPER_FIXED == DAXCOW_RECORD_FIXED, "one table for both");
 #define SECTOR_WORDS	(DAXCOW_NODE_SLOTS / SECTORS)
 
 /* in struct salvage's use: the kind, and these */
@@ -109,21 +112,44 @@ static u8 read_block(struct salvage *s, u64 block, void *buf)
 
 /* ---- bits that flipped ---- */
 
-/* @len bytes, then their CRC32C: true when it was right, or is now. */
-static bool crc_correct(void *buf, size_t len, bool *fixed)
+/* By what the CRC32C of that many bytes changes with each of their bits. */
+static const u32 *crc_changes(void)
+{
+	static u32 change[CRC_BYTES * 8];
+	u8 buf[CRC_BYTES] = { 0 };
+	unsigned int bit;
+
+	for (bit = 0; bit < CRC_BYTES * 8 && !change[CRC_BYTES * 8 - 1]; bit++) {
+		buf[bit / 8] = 1 << bit % 8;
+		change[bit] = crc32c(0, buf, sizeof(buf));
+		buf[bit / 8] = 0;
+	}
+	return change;
+}
+
+/*
+ * The fixed part of a superblock or a record, then its CRC32C: true when it was
+ * right, or is now.
+ */
+static bool crc_correct(void *buf, bool *fixed)
 {
 	u8 *p = buf;
-	size_t bit;
+	__le32 *crc = (__le32 *)(p + CRC_BYTES);
+	u32 off = crc32c(~0U, buf, CRC_BYTES) ^ le32_to_cpu(*crc);
+	const u32 *change = crc_changes();
+	unsigned int bit;
 
-	for (bit = 0; bit <= (len + 4) * 8; bit++) {
-		if (bit)
-			p[(bit - 1) / 8] ^= 1 << (bit - 1) % 8;
-		if (crc32c(~0U, buf, len) == le32_to_cpu(*(__le32 *)(p + len))) {
-			*fixed = bit;
-			return true;
-		}
-		if (bit)
-			p[(bit - 1) / 8] ^= 1 << (bit - 1) % 8;
+	*fixed = off;
+	if (!(off & (off - 1))) {
+		/* right, or it is the CRC itself that has a wrong bit */
+		*crc = cpu_to_le32(le32_to_cpu(*crc) ^ off);
+		return true;
+	}
+	for (bit = 0; bit < CRC_BYTES * 8; bit++) {
+		if (change[bit] != off)
+			continue;
+		p[bit / 8] ^= 1 << bit % 8;
+		return true;
 	}
 	return false;
 }
@@ -196,7 +222,7 @@ static int super_fixed(struct salvage *s, struct daxcow_report *report)
 		return list_add(&s->fixed_super, DAXCOW_NODE_SLOTS + what);
 	}
 	if (le64_to_cpu(s->super.magic) == DAXCOW_SUPER_MAGIC &&
-	    crc_correct(&s->super, DAXCOW_SUPER_FIXED, &fixed) &&
+	    crc_correct(&s->super, &fixed) &&
 	    !super_fixed_bad(&s->super, &ignored))
 		return list_add(&s->fixed_super, DAXCOW_NODE_SLOTS + what);
 	*report = (struct daxcow_report) {
@@ -441,7 +467,7 @@ static int look_at_record(struct salvage *s, u64 slot, u64 raw)
 	u32 id;
 
 	ids_of(s, dir, slot_index(slot), &id);
-	if (f->unreadable & 1 || !crc_correct(r, DAXCOW_RECORD_FIXED, &fixed) ||
+	if (f->unreadable & 1 || !crc_correct(r, &fixed) ||
 	    le64_to_cpu(r->magic) != DAXCOW_RECORD_MAGIC ||
 	    le32_to_cpu(r->id) != id ||
 	    le64_to_cpu(r->size) > DAXCOW_MAX_VOLUME_BLOCKS) {
