@@ -16,6 +16,7 @@ help:
 	@echo 'make tools    the command daxcow, in build/tools'
 	@echo 'make install  the tool and its manual page (DESTDIR, PREFIX)'
 	@echo 'make dkms-install      the module, for every kernel on this machine'
+	@echo 'make fuzz     feed damaged pools to the engine (SECONDS=60)'
 	@echo 'make lint     style and static checks'
 	@echo 'make clean    remove build/; make distclean also the cached kernels'
 
@@ -95,6 +96,9 @@ demo: ready
 guest: ready
 	@tests/guest/run --kernel $(or $(KERNEL),patched) --shell
 
+fuzz: setup
+	@$(MAKE) --no-print-directory -C tests/fuzz run
+
 lint: setup
 	@for t in tests/lint/*; do $$t || exit 1; done
 
@@ -113,4 +117,4 @@ distclean: clean
 	rm -rf $(CACHE)
 
 .PHONY: all help setup kernels module tools unit guest-programs ready check demo \
-	guest lint install dkms-install clean distclean
+	guest fuzz lint install dkms-install clean distclean
