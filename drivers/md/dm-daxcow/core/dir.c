@@ -295,6 +295,14 @@ int dir_publish(struct daxcow_pool *pool, const struct dir_change *c,
 	return publish_copy(pool, c, nr);
 }
 
+/* Is this no record, or a damaged one? It may still be another volume's. */
+bool record_bad(const struct daxcow_record *r)
+{
+	return le64_to_cpu(r->magic) != DAXCOW_RECORD_MAGIC ||
+	       le32_to_cpu(r->crc) != crc32c(~0U, r, DAXCOW_RECORD_FIXED) ||
+	       r->name[DAXCOW_NAME_SIZE - 1];
+}
+
 /* Returns 0, -EIO, -EUCLEAN. */
 int record_read(struct daxcow_pool *pool, u64 block, u32 id,
 		struct daxcow_record *r)
@@ -303,10 +311,5 @@ int record_read(struct daxcow_pool *pool, u64 block, u32 id,
 
 	if (ret)
 		return ret;
-	if (le64_to_cpu(r->magic) != DAXCOW_RECORD_MAGIC ||
-	    le32_to_cpu(r->crc) != crc32c(~0U, r, DAXCOW_RECORD_FIXED) ||
-	    le32_to_cpu(r->id) != id ||
-	    r->name[DAXCOW_NAME_SIZE - 1])
-		return -EUCLEAN;
-	return 0;
+	return record_bad(r) || le32_to_cpu(r->id) != id ? -EUCLEAN : 0;
 }

@@ -360,6 +360,7 @@ int dir_find(struct daxcow_pool *pool, u32 id, u64 *slot, u64 *record);
 int dir_next(struct daxcow_pool *pool, u32 *id, u64 *record);
 int dir_publish(struct daxcow_pool *pool, const struct dir_change *c,
 		unsigned int nr);
+bool record_bad(const struct daxcow_record *r);
 int record_read(struct daxcow_pool *pool, u64 block, u32 id,
 		struct daxcow_record *r);
 

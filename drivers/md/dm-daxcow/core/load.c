@@ -172,7 +172,10 @@ int load_super(struct daxcow_pool *pool, u64 dev_blocks,
 				 &trans, report);
 	if (ret)
 		return ret;
-	if (pool->nr_blocks > dev_blocks || pool->nr_blocks < DAXCOW_MIN_BLOCKS)
+	if (pool->nr_blocks < DAXCOW_MIN_BLOCKS)
+		return super_bad(report, DAXCOW_BAD_GEOMETRY, pool->nr_blocks,
+				 -EUCLEAN);
+	if (pool->nr_blocks > dev_blocks)
 		return super_bad(report, DAXCOW_BAD_TRUNCATED, pool->nr_blocks,
 				 -EUCLEAN);
 	pool->pad = super_pad(le64_to_cpu(pool->super->chunk_offset));
@@ -346,6 +349,8 @@ static int check_record(struct walk *w, u64 block, u32 id)
 	w->volume = id;
 	if (ret == -EIO)
 		return bad(w, DAXCOW_BAD_READ, slot, -1, id);
+	if (ret && !record_bad(w->record))
+		return bad(w, DAXCOW_BAD_RECORD_ID, slot, -1, id);
 	if (ret)
 		return bad(w, DAXCOW_BAD_RECORD, slot, -1, id);
 	if (le64_to_cpu(w->record->size) > DAXCOW_MAX_VOLUME_BLOCKS)
@@ -418,6 +423,8 @@ static int walk_all(struct walk *w)
 		struct frame *f = &w->frame[w->depth - 1];
 
 		if (f->index == f->end) {
+			if (f->kind == KIND_RECORD)
+				w->volume = ~0U;
 			w->depth--;
 			cond_resched();
 			continue;
