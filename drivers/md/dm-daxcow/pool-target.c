@@ -30,61 +30,16 @@ struct pool_table {
 	u64 nr_blocks;
 };
 
-static int parse_features(struct dm_arg_set *as, struct features *f,
-			  struct dm_target *ti)
+static int open_device(struct pool_table *pt, struct dm_target *ti,
+		       unsigned int argc, char **argv)
 {
-	static const struct dm_arg args[] = {
-		{0, 5, "Number of feature arguments must be 0 to 5"},
-	};
-	unsigned int nr;
-	int ret;
+	struct pool_args a = { .device = NULL };
 
-	if (!as->argc)
-		return 0;
-	ret = dm_read_arg_group(args, as, &nr, &ti->error);
-	for (; nr && !ret; nr--) {
-		const char *arg = dm_shift_arg(as);
-
-		if (!strcasecmp(arg, "error_if_no_space")) {
-			f->error_if_no_space = true;
-		} else if (!strcasecmp(arg, "read_only")) {
-			f->read_only = true;
-		} else if (!strcasecmp(arg, "ignore_discard")) {
-			f->ignore_discard = true;
-		} else if (!strcasecmp(arg, "cow_4k")) {
-			f->cow = DAXCOW_COW_4K;
-		} else if (!strcasecmp(arg, "cow_2m")) {
-			f->cow = DAXCOW_COW_2M;
-		} else {
-			ti->error = "Unknown feature: use error_if_no_space, read_only, ignore_discard, cow_4k, cow_2m";
-			ret = -EINVAL;
-		}
-	}
-	if (!ret && as->argc) {
-		ti->error = "Too many arguments";
-		ret = -EINVAL;
-	}
-	return ret;
-}
-
-static int parse(struct pool_table *pt, struct dm_target *ti,
-		 unsigned int argc, char **argv)
-{
-	struct dm_arg_set as = { .argc = argc, .argv = argv };
-	const char *path;
-
-	if (argc < 2) {
-		ti->error = "Arguments: <data device> <low water mark, blocks> [<number of features> <feature>...]";
+	if (pool_args_parse(&a, argc, argv, &ti->error))
 		return -EINVAL;
-	}
-	path = dm_shift_arg(&as);
-	if (kstrtoull(dm_shift_arg(&as), 10, &pt->low_water)) {
-		ti->error = "Low water mark is not a number of blocks";
-		return -EINVAL;
-	}
-	if (parse_features(&as, &pt->features, ti))
-		return -EINVAL;
-	if (dm_get_device(ti, path, dm_table_get_mode(ti->table), &pt->dev)) {
+	pt->low_water = a.low_water;
+	pt->features = a.features;
+	if (dm_get_device(ti, a.device, dm_table_get_mode(ti->table), &pt->dev)) {
 		ti->error = "Cannot open the data device";
 		return -ENODEV;
 	}
@@ -123,7 +78,7 @@ static int pool_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 		return -ENOMEM;
 	}
 	pt->ti = ti;
-	ret = parse(pt, ti, argc, argv);
+	ret = open_device(pt, ti, argc, argv);
 	if (ret)
 		goto out_free;
 	ret = check_size(pt, ti);

@@ -478,7 +478,7 @@ static int pool_load(struct pool *pool, char **error)
 	default:
 		*error = ret == -EPROTONOSUPPORT ?
 			 "Pool was made by another version of daxcow: see the kernel log" :
-			 "Pool is damaged: see the kernel log, and daxcow check";
+			 "Pool is damaged: see the kernel log, daxcow check, daxcow repair";
 		DMERR("%pg: block %llu, word %u, level %d, volume %d: %s (%s, %#llx)",
 		      pool->bdev, report.block, report.index, report.level,
 		      (int)report.volume, daxcow_bad_text(report.bad),

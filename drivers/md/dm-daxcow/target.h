@@ -25,6 +25,8 @@
 
 #include <daxcow/core.h>
 
+#include "args.h"
+
 #define DM_MSG_PREFIX "daxcow"
 
 #define BLOCK_SECTORS_SHIFT	(DAXCOW_BLOCK_SHIFT - SECTOR_SHIFT)
@@ -44,16 +46,6 @@ enum pool_mode {
 struct segment {
 	u64 block;
 	pfn_t pfn;
-};
-
-/**
- * struct features - optional arguments of a pool's table line
- */
-struct features {
-	bool error_if_no_space;
-	bool read_only;
-	bool ignore_discard;
-	enum daxcow_cow cow;
 };
 
 /**

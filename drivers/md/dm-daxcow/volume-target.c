@@ -72,33 +72,6 @@ static void volume_put(struct volume *vol)
 	pool_put(pool);
 }
 
-static int parse_features(struct volume_table *vt, struct dm_target *ti,
-			  unsigned int argc, char **argv)
-{
-	static const struct dm_arg args[] = {
-		{0, 1, "Number of feature arguments must be 0 or 1"},
-	};
-	struct dm_arg_set as = { .argc = argc, .argv = argv };
-	unsigned int nr;
-
-	if (!argc)
-		return 0;
-	if (dm_read_arg_group(args, &as, &nr, &ti->error))
-		return -EINVAL;
-	for (; nr; nr--) {
-		if (strcasecmp(dm_shift_arg(&as), "no_dax")) {
-			ti->error = "Unknown feature: use no_dax";
-			return -EINVAL;
-		}
-		vt->no_dax = true;
-	}
-	if (as.argc) {
-		ti->error = "Too many arguments";
-		return -EINVAL;
-	}
-	return 0;
-}
-
 static int check_size(struct volume_table *vt, struct dm_target *ti)
 {
 	u64 size = daxcow_volume_size(vt->vol->core);
@@ -167,41 +140,34 @@ static void set_limits(struct volume_table *vt, struct dm_target *ti)
 
 static int volume_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 {
+	struct volume_args a = { .pool = NULL };
 	struct volume_table *vt;
 	int ret;
-	u32 id;
 
-	if (argc < 2) {
-		ti->error = "Arguments: <pool device> <volume id> [<number of features> no_dax]";
-		return -EINVAL;
-	}
-	if (kstrtou32(argv[1], 10, &id) || id > DAXCOW_MAX_ID) {
-		ti->error = "Volume id must be 0 to 16777215";
-		return -EINVAL;
-	}
+	ret = volume_args_parse(&a, argc, argv, &ti->error);
+	if (ret)
+		return ret;
 	vt = kzalloc(sizeof(*vt), GFP_KERNEL);
 	if (!vt) {
 		ti->error = "Not enough memory";
 		return -ENOMEM;
 	}
 	vt->ti = ti;
-	ret = parse_features(vt, ti, argc - 2, argv + 2);
-	if (ret)
-		goto out_free;
-	ret = dm_get_device(ti, argv[0], dm_table_get_mode(ti->table),
+	vt->no_dax = a.no_dax;
+	ret = dm_get_device(ti, a.pool, dm_table_get_mode(ti->table),
 			    &vt->pool_dev);
 	if (ret) {
 		ti->error = "Cannot open the pool's device";
 		goto out_free;
 	}
-	ret = volume_bind(vt, ti, id);
-	if (ret) {
-		dm_put_device(ti, vt->pool_dev);
-		goto out_free;
-	}
+	ret = volume_bind(vt, ti, a.id);
+	if (ret)
+		goto out_put_device;
 	set_limits(vt, ti);
 	return 0;
 
+out_put_device:
+	dm_put_device(ti, vt->pool_dev);
 out_free:
 	kfree(vt);
 	return ret;
