@@ -1,20 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Random operations on the engine and on a naive model: an array of tags per
- * volume, copied in full for each snapshot. After each batch all bytes that a
- * volume shows, and the reverse map, are compared.
- *
- * usage: model [SEED [OPERATIONS [BLOCKS]]]
- * A failure prints the seed; the same seed replays it.
+ * Operations on the engine and on a naive model: an array of tags per volume,
+ * copied in full for each snapshot. After each batch all bytes that a volume
+ * shows, and the reverse map, are compared.
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "platform.h"
 #include <daxcow/core.h>
 #include <daxcow/pmem.h>
+#include "model.h"
 
 #define NR_VOLUMES	12
 #define NR_PLACES	96
@@ -32,21 +29,13 @@ static u64 place[NR_PLACES];	/* sorted vblks that are looked at */
 static struct daxcow_pool *pool;
 static void *base;
 static u64 nr_blocks, dev_blocks;
-static u64 seed, state, next_tag = 1;
+static u64 next_tag;
 static u64 busy_block = ~0ULL;
-
-static u64 rnd(u64 n)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state % n;
-}
 
 #define CHECK(cond, ...) do {						\
 	if (!(cond)) {							\
-		fprintf(stderr, "%s:%d: seed %" PRIu64 ": ",		\
-			__FILE__, __LINE__, seed);			\
+		fprintf(stderr, "%s:%d: %s: ", __FILE__, __LINE__,	\
+			model_name());					\
 		fprintf(stderr, __VA_ARGS__);				\
 		fprintf(stderr, "\n");					\
 		abort();						\
@@ -72,6 +61,7 @@ static int cmp(const void *a, const void *b)
 static void choose_places(void)
 {
 	const u64 chunk = DAXCOW_CHUNK_BLOCKS;
+	u64 r = model_choose(65536) * 0x9e3779b97f4a7c15ULL + 1;
 	unsigned int i, n = 0;
 
 	for (i = 0; i < 16; i++)
@@ -79,9 +69,11 @@ static void choose_places(void)
 	for (i = 0; i < 8; i++)
 		place[n++] = chunk * 3 + i * (chunk / 8);
 	while (n < NR_PLACES) {
-		u64 v = rnd(3) ? rnd(chunk * chunk) :
-				 rnd(DAXCOW_MAX_VOLUME_BLOCKS);
+		u64 v;
 
+		r = r * 6364136223846793005ULL + 1442695040888963407ULL;
+		v = r >> 24;
+		v %= v % 3 ? chunk * chunk : DAXCOW_MAX_VOLUME_BLOCKS;
 		for (i = 0; i < n && place[i] != v; i++)
 			;
 		if (i == n)
@@ -112,17 +104,16 @@ static int fill_half(void *arg, void *dst)
 
 static u64 read_tag(struct daxcow_volume *vol, u64 vblk)
 {
-	u64 block, first, i;
 	const u64 *p;
+	u64 block;
 
 	CHECK(daxcow_lookup(vol, vblk, 1, &block) == 1, "lookup");
 	if (block == DAXCOW_HOLE)
 		return 0;
 	p = daxcow_block_addr(pool, block);
-	first = p[0];
-	for (i = 1; i < WORDS; i++)
-		CHECK(p[i] == first, "vblk %" PRIu64 " is torn", vblk);
-	return first;
+	CHECK(!memcmp(p, p + 1, DAXCOW_BLOCK_SIZE - 8),
+	      "vblk %" PRIu64 " is torn", vblk);
+	return p[0];
 }
 
 static void drain(void)
@@ -243,7 +234,7 @@ static void set_range(struct model *m, u64 vblk, u64 nr, u64 tag)
 
 static void op_write(u32 id)
 {
-	int i = rnd(NR_PLACES);
+	int i = model_choose(NR_PLACES);
 	u64 tag = next_tag++, block;
 	long ret;
 
@@ -261,11 +252,11 @@ static void op_write(u32 id)
 /* As op_write(), but a long range: may take a whole chunk. */
 static void op_write_run(u32 id)
 {
-	u64 vblk = place[rnd(NR_PLACES)], tag = next_tag++, block, b;
-	u64 nr = rnd(3) ? DAXCOW_CHUNK_BLOCKS : 1 + rnd(DAXCOW_CHUNK_BLOCKS);
+	u64 vblk = place[model_choose(NR_PLACES)], tag = next_tag++, block, b;
+	u64 nr = model_choose(3) ? DAXCOW_CHUNK_BLOCKS : 1 + model_choose(DAXCOW_CHUNK_BLOCKS);
 	long n;
 
-	if (rnd(3))
+	if (model_choose(3))
 		vblk -= vblk % DAXCOW_CHUNK_BLOCKS;
 	if (vblk + nr > DAXCOW_MAX_VOLUME_BLOCKS)
 		return;
@@ -286,13 +277,13 @@ static void op_write_run(u32 id)
 
 static void op_overwrite(u32 id)
 {
-	int i = rnd(NR_PLACES);
+	int i = model_choose(NR_PLACES);
 	u64 tag = next_tag++;
 
 	if (refused(daxcow_overwrite(get(id), place[i], true, fill, &tag)))
 		return;
 	model[id].tag[i] = tag;
-	if (rnd(2))
+	if (model_choose(2))
 		return;
 	/* a part, with the tag that the rest has */
 	if (!refused(daxcow_overwrite(get(id), place[i], false, fill_half, &tag)))
@@ -301,11 +292,11 @@ static void op_overwrite(u32 id)
 
 static void op_discard(u32 id)
 {
-	u64 vblk = place[rnd(NR_PLACES)], nr;
-	int level = rnd(DAXCOW_MAX_LEVEL + 1);
+	u64 vblk = place[model_choose(NR_PLACES)], nr;
+	int level = model_choose(DAXCOW_MAX_LEVEL + 1);
 
-	nr = 1 + rnd(1ULL << (DAXCOW_NODE_SHIFT * level));
-	if (rnd(2)) {
+	nr = 1 + model_choose(1ULL << (DAXCOW_NODE_SHIFT * level));
+	if (model_choose(2)) {
 		vblk &= ~((1ULL << (DAXCOW_NODE_SHIFT * level)) - 1);
 		nr = 1ULL << (DAXCOW_NODE_SHIFT * level);
 	}
@@ -325,7 +316,7 @@ static void op_discard(u32 id)
 
 static void op_zero(u32 id)
 {
-	int i = rnd(NR_PLACES);
+	int i = model_choose(NR_PLACES);
 
 	if (!refused(daxcow_zero(get(id), place[i])))
 		model[id].tag[i] = 0;
@@ -334,7 +325,7 @@ static void op_zero(u32 id)
 static void op_snapshot(u32 id)
 {
 	struct daxcow_volume_desc d[3] = { 0 };
-	unsigned int n = 0, want = 1 + rnd(3), i;
+	unsigned int n = 0, want = 1 + model_choose(3), i;
 	u64 pinned[NR_PLACES];
 
 	for (i = 0; i < NR_VOLUMES && n < want; i++) {
@@ -344,17 +335,15 @@ static void op_snapshot(u32 id)
 		d[n].origin = id;
 		d[n].name = "snapshot";
 		d[n].uuid = (const u8 *)"0123456789abcdef";
-		if (!rnd(3) && model[id].tag[7]) {
+		if (!model_choose(3) && model[id].tag[7]) {
 			pinned[0] = place[7];
 			d[n].pinned = pinned;
 			d[n].nr_pinned = 1;
 		}
 		n++;
-		do {
-			id = rnd(NR_VOLUMES);
-		} while (!model[id].exists || (int)id == -1);
-		if (d[n - 1].id == id)
-			break;
+		id = model_choose(NR_VOLUMES);
+		while (!model[id].exists)
+			id = (id + 1) % NR_VOLUMES;
 	}
 	if (!n || refused(daxcow_snapshot(pool, d, n)))
 		return;
@@ -376,22 +365,22 @@ static void op_create(void)
 	struct daxcow_volume_desc d = { .name = "new" };
 	int ret;
 
-	d.id = rnd(NR_VOLUMES);
+	d.id = model_choose(NR_VOLUMES);
 	d.uuid = (const u8 *)"fedcba9876543210";
 	if (model[d.id].exists) {
 		ret = daxcow_create(pool, &d);
 		CHECK(ret == -EEXIST || ret == -ENOMEM, "created twice");
 		return;
 	}
-	if (rnd(2))
-		d.size = 1 + rnd(DAXCOW_MAX_VOLUME_BLOCKS);
+	if (model_choose(2))
+		d.size = 1 + model_choose(DAXCOW_MAX_VOLUME_BLOCKS);
 	if (!refused(daxcow_create(pool, &d)))
 		model[d.id] = (struct model) { .exists = true, .size = d.size };
 }
 
 static void op_rollback(u32 id)
 {
-	u32 from = rnd(NR_VOLUMES);
+	u32 from = model_choose(NR_VOLUMES);
 
 	if (!model[from].exists || from == id)
 		return;
@@ -404,7 +393,7 @@ static void op_rollback(u32 id)
 
 static void op_resize(u32 id)
 {
-	u64 size = 1 + rnd(DAXCOW_MAX_VOLUME_BLOCKS);
+	u64 size = 1 + model_choose(DAXCOW_MAX_VOLUME_BLOCKS);
 	long ret;
 
 	put(id);
@@ -419,7 +408,7 @@ static void op_resize(u32 id)
 
 static void op_grow(void)
 {
-	u64 more = nr_blocks + rnd(DAXCOW_CHUNK_BLOCKS * 2);
+	u64 more = nr_blocks + model_choose(DAXCOW_CHUNK_BLOCKS * 2);
 
 	if (more <= dev_blocks && !refused(daxcow_grow(pool, more)))
 		nr_blocks = more;
@@ -427,13 +416,13 @@ static void op_grow(void)
 
 static void one(void)
 {
-	u32 id = rnd(NR_VOLUMES);
-	int op = rnd(100);
+	u32 id = model_choose(NR_VOLUMES);
+	int op = model_choose(100);
 
 	if (model[id].exists)
 		get(id);
 	/* one operation in eight meets a lack of memory */
-	plat_fail_alloc(rnd(8) ? -1 : (long)rnd(6));
+	plat_fail_alloc(model_choose(8) ? -1 : (long)model_choose(6));
 	if (!model[id].exists || op < 4) {
 		op_create();
 	} else {
@@ -460,63 +449,55 @@ static void one(void)
 		else if (op < 98)
 			drain();
 		else
-			busy_block = rnd(nr_blocks);
+			busy_block = model_choose(nr_blocks);
 	}
 	plat_fail_alloc(-1);
 }
 
-static void run(unsigned long nr)
+static void start(const struct model_params *p)
 {
-	struct daxcow_params p = { .uuid = (const u8 *)"poolpoolpoolpool" };
-	unsigned long i;
+	struct daxcow_params format = { .uuid = (const u8 *)"poolpoolpoolpool" };
 
-	state = seed * 0x9e3779b97f4a7c15ULL + 1;
 	memset(model, 0, sizeof(model));
+	next_tag = 1;
 	busy_block = ~0ULL;
-	dev_blocks = nr_blocks + DAXCOW_CHUNK_BLOCKS * 12;
-	base = aligned_alloc(4096, dev_blocks << DAXCOW_BLOCK_SHIFT);
-	CHECK(base, "memory");
+	nr_blocks = p->blocks;
+	/* a fuzzer comes here often, and with the same size each time */
+	if (dev_blocks != nr_blocks + DAXCOW_CHUNK_BLOCKS * 12) {
+		free(base);
+		dev_blocks = nr_blocks + DAXCOW_CHUNK_BLOCKS * 12;
+		base = aligned_alloc(4096, dev_blocks << DAXCOW_BLOCK_SHIFT);
+		CHECK(base, "memory");
+	}
 	memset(base, 0xa5, dev_blocks << DAXCOW_BLOCK_SHIFT);
 	choose_places();
-	p.chunk_offset = rnd(DAXCOW_CHUNK_BLOCKS);
-	CHECK(!daxcow_format(base, nr_blocks, &p), "format");
+	format.chunk_offset = model_choose(DAXCOW_CHUNK_BLOCKS);
+	CHECK(!daxcow_format(base, nr_blocks, &format), "format");
 	CHECK(!daxcow_load(&pool, base, dev_blocks, 0, &host, NULL), "load");
-	for (i = 0; i < nr; i++) {
+}
+
+static void finish(void)
+{
+	int i;
+
+	check_all();
+	for (i = 0; i < NR_VOLUMES; i++)
+		put(i);
+	daxcow_unload(pool);
+}
+
+void model_run(const struct model_params *p)
+{
+	start(p);
+	while (model_more()) {
 		one();
-		if (!rnd(200))
+		if (!model_choose(p->check_every))
 			check_all();
-		if (!rnd(400)) {
+		if (!model_choose(p->check_every * 2)) {
 			check_all();
 			reload();
 			check_all();
 		}
 	}
-	check_all();
-	for (i = 0; i < NR_VOLUMES; i++)
-		put(i);
-	daxcow_unload(pool);
-	free(base);
-	printf("seed %" PRIu64 ": %lu operations, nodes of %u: equal\n", seed,
-	       nr, DAXCOW_NODE_ENTRIES);
-}
-
-/* Without arguments: some seeds that do not change, and one that does. */
-int main(int argc, char **argv)
-{
-	const u64 blocks = DAXCOW_CHUNK_BLOCKS * 40 + 3;
-	const unsigned long nr = DAXCOW_NODE_SHIFT < 9 ? 5000 : 700;
-	u64 seeds = DAXCOW_NODE_SHIFT < 9 ? 30 : 3, i;
-
-	if (argc > 1) {
-		seed = strtoull(argv[1], NULL, 0);
-		nr_blocks = argc > 3 ? strtoull(argv[3], NULL, 0) : blocks;
-		run(argc > 2 ? strtoul(argv[2], NULL, 0) : nr);
-		return 0;
-	}
-	for (i = 1; i <= seeds; i++) {
-		seed = i < seeds ? i : (u64)time(NULL);
-		nr_blocks = blocks;
-		run(nr);
-	}
-	return 0;
+	finish();
 }
