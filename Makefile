@@ -16,7 +16,7 @@ help:
 	@echo 'make tools    the command daxcow, in build/tools'
 	@echo 'make install  the tool and its manual page (DESTDIR, PREFIX)'
 	@echo 'make dkms-install      the module, for every kernel on this machine'
-	@echo 'make fuzz     feed damaged pools to the engine (SECONDS=60)'
+	@echo 'make fuzz     feed pools, operations and text to fuzzers (SECONDS=60)'
 	@echo 'make lint     style and static checks'
 	@echo 'make clean    remove build/; make distclean also the cached kernels'
 
@@ -73,8 +73,9 @@ build/module/stock-force-dax/dm-daxcow.ko: $(SOURCES) build/kernels/stock
 tools: setup
 	@$(MAKE) --no-print-directory -s -C tools O=$(CURDIR)/build/tools
 
-unit: setup
+unit: setup tools
 	@$(MAKE) --no-print-directory -s -C tests/unit
+	@$(MAKE) --no-print-directory -s -C tests/fuzz replay
 
 build/guest/bin/%: tests/guest/src/%.c
 	@mkdir -p build/guest/bin

@@ -4,27 +4,24 @@
  * is then loaded. When it is not refused it has to be consistent, every volume
  * can be read, twenty operations work, and what is there afterwards loads, too.
  * Refused or not, what can be saved of it is a pool.
- *
- * A change is 11 bytes: which block of the tables, which word (2), how (see
- * transform()), and a number (7).
+ * See damage.c for what an input is.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "platform.h"
 #include <daxcow/core.h>
+#include "damage.h"
+#include "options.h"
 #include "salvage.h"
 
 #define CHUNK		((u64)DAXCOW_CHUNK_BLOCKS)
 #define BLOCKS		(CHUNK * 16)
 #define BYTES		(BLOCKS * DAXCOW_BLOCK_SIZE)
 #define NR_VOLUMES	6
-#define MAX_NODES	128
-#define CHANGE		11
 
 static char *good, *mem, *target;
-static u64 node[MAX_NODES];
-static unsigned int nr_nodes;
+static struct damage_tables tables;
 
 static void must(bool ok, const char *what)
 {
@@ -44,35 +41,6 @@ static void provision(struct daxcow_pool *pool, u32 id, u64 vblk, u64 nr)
 	must(!daxcow_open(pool, id, &vol), "open");
 	must(daxcow_provision(vol, vblk, nr, &block) > 0, "provision");
 	daxcow_close(vol);
-}
-
-static int note_node(void *ctx, const struct salvage_node *n)
-{
-	must(nr_nodes < MAX_NODES, "room for all tables");
-	node[nr_nodes++] = n->block;
-	return 0;
-}
-
-static int read_sector(void *ctx, u64 block, unsigned int sector, void *buf)
-{
-	memcpy(buf, (char *)ctx + block * DAXCOW_BLOCK_SIZE + sector * 512, 512);
-	return 0;
-}
-
-static void find_tables(void)
-{
-	static const struct salvage_ops ops = { .node = note_node };
-	struct salvage_source src = {
-		.read = read_sector, .ctx = good, .nr_blocks = BLOCKS,
-	};
-	struct daxcow_report report;
-	struct salvage *s;
-
-	must(!salvage_open(&s, &src, &report), "the good pool");
-	must(!salvage_walk(s, &ops, NULL), "the good pool");
-	salvage_close(s);
-	node[nr_nodes++] = DAXCOW_SUPER_BLOCK;
-	node[nr_nodes++] = DAXCOW_BACKUP_BLOCK;
 }
 
 static void make_good(void)
@@ -103,49 +71,7 @@ static void make_good(void)
 		while (daxcow_reclaim_run(pool))
 			;
 	daxcow_unload(pool);
-	find_tables();
-}
-
-/* ---- damage ---- */
-
-static u64 transform(u64 old, u8 how, u64 value)
-{
-	switch (how % 10) {
-	case 0:
-		return 0;
-	case 1:
-		return ~0ULL;
-	case 2:
-		return old ^ 1ULL << value % 64;
-	case 3:
-		return old + value % 256;
-	case 4:
-		return old - value % 256;
-	case 5:
-		return value << 8 | (how >> 4);
-	case 6:	/* another entry of these tables */
-		return ((u64 *)(good + node[value % nr_nodes] * DAXCOW_BLOCK_SIZE))
-			[value / 256 % 70];
-	case 7:
-		return old ^ value;
-	case 8:
-		return old & ~(0xffULL << value % 57);
-	default:
-		return old ^ 3ULL << value % 63;
-	}
-}
-
-static void damage(const u8 *data, size_t size)
-{
-	for (; size >= CHANGE; data += CHANGE, size -= CHANGE) {
-		u64 *word = (u64 *)(mem + node[data[0] % nr_nodes] *
-				    DAXCOW_BLOCK_SIZE);
-		u64 value = 0;
-
-		memcpy(&value, data + 4, 7);
-		word += (data[1] | data[2] << 8) % DAXCOW_NODE_SLOTS;
-		*word = transform(*word, data[3], value);
-	}
+	must(!damage_tables(&tables, good, BLOCKS), "room for all tables");
 }
 
 /* ---- what has to hold ---- */
@@ -230,6 +156,12 @@ static void load(u64 seed)
 	daxcow_unload(pool);
 }
 
+static int read_sector(void *ctx, u64 block, unsigned int sector, void *buf)
+{
+	memcpy(buf, (char *)ctx + block * DAXCOW_BLOCK_SIZE + sector * 512, 512);
+	return 0;
+}
+
 static int put_node(void *ctx, const struct salvage_node *n)
 {
 	memcpy(target + n->block * DAXCOW_BLOCK_SIZE, n->content,
@@ -265,6 +197,11 @@ static void save(void)
 	daxcow_unload(pool);
 }
 
+static void change(void *ctx, u64 word, u64 value)
+{
+	((u64 *)mem)[word] = value;
+}
+
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
 	u64 seed = size;
@@ -272,7 +209,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	if (!good)
 		make_good();
 	memcpy(mem, good, BYTES);
-	damage(data, size);
+	damage(&tables, data, size, change, NULL);
 	save();
 	if (size)
 		seed += data[size - 1] * 257ULL + data[0];
