@@ -77,7 +77,7 @@ unit: setup tools
 	@$(MAKE) --no-print-directory -s -C tests/unit
 	@$(MAKE) --no-print-directory -s -C tests/fuzz replay
 
-build/guest/bin/%: tests/guest/src/%.c
+build/guest/bin/%: tests/guest/src/%.c tests/guest/src/dm.h
 	@mkdir -p build/guest/bin
 	@$(CC) -O2 -g -Wall -Wextra -o $@ $< -lpthread -laio
 

@@ -11,14 +11,13 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/dm-ioctl.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
+#include "dm.h"
 
 #define MAX_WORDS 512
 
@@ -27,7 +26,7 @@ struct word {
 };
 
 static const char *device;
-static int dev, kmsg, control;
+static int dev, kmsg;
 static struct word word[MAX_WORDS];
 static unsigned int nr_words, inputs, accepted, failures;
 /* of the input that is being read */
@@ -63,60 +62,28 @@ static bool logged(const char *want)
 	return found;
 }
 
-/* ---- device mapper, without a process for each call ---- */
-
-static struct {
-	struct dm_ioctl head;
-	char data[1024];
-} request;
-
-static int dm(unsigned long cmd)
-{
-	struct dm_ioctl *h = &request.head;
-
-	h->version[0] = DM_VERSION_MAJOR;
-	h->data_size = sizeof(request);
-	h->data_start = sizeof(*h);
-	snprintf(h->name, sizeof(h->name), "tank");
-	return ioctl(control, cmd, &request);
-}
-
 /* Make the pool's device with its table: an errno when the pool is refused. */
 static int pool_start(void)
 {
-	struct dm_target_spec *spec = (void *)request.data;
+	char args[128];
 	int ret;
 
-	memset(&request, 0, sizeof(request));
-	if (dm(DM_DEV_CREATE))
-		err(2, "cannot make a device");
-	memset(&request, 0, sizeof(request));
-	request.head.target_count = 1;
-	spec->length = lseek(dev, 0, SEEK_END) / 512;
-	snprintf(spec->target_type, sizeof(spec->target_type), "daxcow-pool");
-	snprintf((char *)(spec + 1), 128, "%s 0", device);
-	ret = dm(DM_TABLE_LOAD) ? errno : 0;
-	if (ret)
-		return ret;
-	memset(&request, 0, sizeof(request));
-	return dm(DM_DEV_SUSPEND) ? errno : 0;	/* without the flag: resume */
+	if (dm_create("tank"))
+		errx(2, "cannot make a device");
+	snprintf(args, sizeof(args), "%s 0", device);
+	ret = dm_load("tank", lseek(dev, 0, SEEK_END) / 512, "daxcow-pool", args);
+	return ret ? ret : dm_resume("tank");
 }
 
 static bool pool_verify(void)
 {
-	struct dm_target_msg *msg = (void *)request.data;
-
-	memset(&request, 0, sizeof(request));
-	snprintf(msg->message, 16, "verify");
-	return !dm(DM_TARGET_MSG) &&
-		!strcmp((char *)&request + request.head.data_start, "ok\n");
+	return !dm_message("tank", "verify") && !strcmp(dm_answer(), "ok\n");
 }
 
 static void pool_stop(void)
 {
-	memset(&request, 0, sizeof(request));
-	if (dm(DM_DEV_REMOVE))
-		err(2, "cannot remove it");
+	if (dm_remove("tank"))
+		errx(2, "cannot remove it");
 }
 
 static void wrong(const char *what)
@@ -163,9 +130,8 @@ int main(int argc, char **argv)
 	device = argv[1];
 	dev = open(device, O_RDWR);
 	kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
-	control = open("/dev/mapper/control", O_RDWR);
 	in = fopen(argv[2], "r");
-	if (dev < 0 || kmsg < 0 || control < 0 || !in)
+	if (dev < 0 || kmsg < 0 || !in)
 		err(2, "cannot open what is needed");
 	while (fgets(line, sizeof(line), in)) {
 		if (!strncmp(line, "input ", 6)) {
