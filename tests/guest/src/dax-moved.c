@@ -229,6 +229,8 @@ static const char *file, *copy;
 static time_t end;
 static atomic_uint count[PAGES];
 static atomic_ulong writes, reads;
+/* the page that is being written, or one of two */
+static atomic_uint hot;
 
 /* Each page has a lock for the sake of the test, so that it can be checked */
 static pthread_mutex_t lock[PAGES];
@@ -247,6 +249,7 @@ static void *writer(void *arg)
 	while (time(NULL) < end && !bad) {
 		n = rand_r(&seed) % PAGES;
 		pthread_mutex_lock(&lock[n]);
+		hot = n;
 		c = count[n];
 		is("stress", m[2], n, 0, c ? NEW + c : n);
 		c = ++count[n];
@@ -288,6 +291,8 @@ static void *reader(void *arg)
 	unsigned int seed = (uintptr_t)arg, n;
 	int fd = open_file(copy);
 	volatile uint32_t *m = map(fd, PROT_READ, MAP_SHARED);
+	/* write(2) has to wait for faults on what it writes, and they for it */
+	volatile uint32_t *w = map(open_file(file), PROT_READ, MAP_SHARED);
 	uint32_t word;
 
 	while (time(NULL) < end && !bad) {
@@ -301,6 +306,9 @@ static void *reader(void *arg)
 		}
 		if (reads++ % 4096 == 0)
 			madvise((void *)m, SIZE, MADV_DONTNEED);
+		n = hot;
+		madvise((void *)(w + n * WORDS), 4096, MADV_DONTNEED);
+		(void)w[n * WORDS];
 	}
 	return NULL;
 }
