@@ -5,7 +5,7 @@
 #ifndef DAXCOW_FUZZ_DAMAGE_H
 #define DAXCOW_FUZZ_DAMAGE_H
 
-#include "platform.h"
+#include "internal.h"
 
 #define DAMAGE_TABLES	128
 
@@ -13,11 +13,13 @@
  * struct damage_tables - blocks of a good pool that hold tables
  * @good:	the pool, which stays as it is
  * @block:	superblocks, records and nodes
+ * @crc:	for the check bits of entries
  */
 struct damage_tables {
 	const char *good;
 	u64 block[DAMAGE_TABLES];
 	unsigned int nr;
+	struct entry_crc crc;
 };
 
 /* Returns 0 or -E2BIG, or -EINVAL when it is no good pool. */

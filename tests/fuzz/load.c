@@ -192,8 +192,12 @@ static void save(void)
 	       sizeof(super) - DAXCOW_SUPER_FIXED - 4);
 	memcpy(target + DAXCOW_BACKUP_BLOCK * DAXCOW_BLOCK_SIZE, &super,
 	       sizeof(super));
-	must(!daxcow_load(&pool, target, BLOCKS, 0, NULL, &report),
-	     "to load what was saved");
+	if (daxcow_load(&pool, target, BLOCKS, 0, NULL, &report)) {
+		fprintf(stderr, "%s, block %llu, word %u, value %#llx\n",
+			daxcow_bad_text(report.bad), report.block, report.index,
+			report.value);
+		must(false, "to load what was saved");
+	}
 	daxcow_unload(pool);
 }
 

@@ -467,8 +467,7 @@ static int look_at_record(struct salvage *s, u64 slot, u64 raw)
 	u32 id;
 
 	ids_of(s, dir, slot_index(slot), &id);
-	if (f->unreadable & 1 || !crc_correct(r, &fixed) ||
-	    le64_to_cpu(r->magic) != DAXCOW_RECORD_MAGIC ||
+	if (f->unreadable & 1 || !crc_correct(r, &fixed) || record_bad(r) ||
 	    le32_to_cpu(r->id) != id ||
 	    le64_to_cpu(r->size) > DAXCOW_MAX_VOLUME_BLOCKS) {
 		s->depth--;
