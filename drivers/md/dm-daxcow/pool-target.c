@@ -68,6 +68,7 @@ static int check_size(struct pool_table *pt, struct dm_target *ti)
 
 static int pool_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 {
+	struct features features;
 	struct pool_table *pt;
 	struct pool *pool;
 	int ret;
@@ -84,8 +85,11 @@ static int pool_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	ret = check_size(pt, ti);
 	if (ret)
 		goto out_put_device;
+	features = pt->features;
+	/* the memory below can be written to whatever is said of the device */
+	features.read_only |= bdev_read_only(pt->dev->bdev);
 	mutex_lock(&pools_lock);
-	pool = pool_get(ti, pt->dev, pt->nr_blocks, &pt->features);
+	pool = pool_get(ti, pt->dev, pt->nr_blocks, &features);
 	mutex_unlock(&pools_lock);
 	if (IS_ERR(pool)) {
 		ret = PTR_ERR(pool);
