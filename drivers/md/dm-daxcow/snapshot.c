@@ -30,8 +30,11 @@
  * that may have seen a write is deleted.
  *
  * The message goes to the pool: a message to the volume would hold what its
- * suspend waits for. pools_lock is held from end to end; the freeze writes to
- * the volume, which needs the engine's lock and no other.
+ * suspend waits for. pools_lock is held from end to end, so that no volume
+ * becomes active meanwhile; the freeze writes to the volume, which needs the
+ * engine's lock and no other. But in a full pool it waits for space, and the pool
+ * cannot grow as long as a message is under way. So there are no snapshots of a
+ * full pool.
  */
 #include <linux/fs.h>
 #include <linux/pagemap.h>
@@ -300,8 +303,8 @@ static bool seen_before(const struct origin *o, unsigned int nr,
  * @nr:		number of snapshots
  *
  * Context: may sleep for as long as the file systems take to freeze.
- * Return: 0, -EBUSY when a file system cannot be kept from writing, or what
- * daxcow_snapshot() and bdev_freeze() return.
+ * Return: 0, -EBUSY when a file system cannot be kept from writing, -ENOSPC, or
+ * what daxcow_snapshot() and bdev_freeze() return.
  */
 int pool_snapshot(struct pool *pool, struct daxcow_volume_desc *d,
 		  unsigned int nr)
@@ -310,6 +313,8 @@ int pool_snapshot(struct pool *pool, struct daxcow_volume_desc *d,
 	unsigned int i;
 	int ret = 0;
 
+	if (READ_ONCE(pool->mode) == POOL_OUT_OF_SPACE)
+		return -ENOSPC;
 	o = kvcalloc(nr, sizeof(*o), GFP_KERNEL);
 	if (!o)
 		return -ENOMEM;
