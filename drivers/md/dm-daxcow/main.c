@@ -30,6 +30,7 @@ static void __exit daxcow_exit(void)
 {
 	dm_unregister_target(&volume_target);
 	dm_unregister_target(&pool_target);
+	volumes_exit();
 }
 
 module_init(daxcow_init);

@@ -122,12 +122,22 @@ static int do_snaps(struct pool *pool, unsigned int argc, char **argv)
 	return ret;
 }
 
+static void release_orphans(void)
+{
+	mutex_lock(&pools_lock);
+	volumes_release_orphans();
+	mutex_unlock(&pools_lock);
+}
+
 static int do_delete(struct pool *pool, unsigned int argc, char **argv)
 {
 	u32 id;
 	int ret = read_id(pool, argv[1], &id);
 
-	return ret ? ret : daxcow_delete(pool->core, id);
+	if (ret)
+		return ret;
+	release_orphans();
+	return daxcow_delete(pool->core, id);
 }
 
 static int do_rollback(struct pool *pool, unsigned int argc, char **argv)
@@ -137,7 +147,10 @@ static int do_rollback(struct pool *pool, unsigned int argc, char **argv)
 
 	if (!ret)
 		ret = read_id(pool, argv[2], &from);
-	return ret ? ret : daxcow_rollback(pool->core, id, from);
+	if (ret)
+		return ret;
+	release_orphans();
+	return daxcow_rollback(pool->core, id, from);
 }
 
 static int do_resize(struct pool *pool, unsigned int argc, char **argv)
@@ -322,7 +335,7 @@ static void explain(struct pool *pool, const char *verb, int ret)
 		/* snapshot.c has said why */
 		if (!strncasecmp(verb, "create_snap", 11))
 			return;
-		why = "volume is in use: deactivate it first";
+		why = "volume is in use: unmount and deactivate it first";
 		break;
 	case -ENOENT:
 		why = "no such volume: see list";

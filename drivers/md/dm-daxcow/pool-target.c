@@ -192,8 +192,6 @@ static int pool_preresume(struct dm_target *ti)
 {
 	struct pool_table *pt = ti->private;
 
-	pt->pool->bdev = pt->dev->bdev;
-	pt->pool->dax_dev = pt->dev->dax_dev;
 	return maybe_grow(pt);
 }
 

@@ -7,6 +7,8 @@
  * the pool a second time while the first is in use.
  */
 #include <linux/delay.h>
+#include <linux/file.h>
+#include <linux/memremap.h>
 #include <linux/sched/mm.h>
 #include <linux/vmalloc.h>
 
@@ -55,16 +57,36 @@ pfn_t pool_pfn(const struct pool *pool, u64 block)
 	return (pfn_t) { .val = s->pfn.val + (block - s->block) };
 }
 
+static struct segment *last_segment(struct pool *pool)
+{
+	return pool->nr_segments ? &pool->segments[pool->nr_segments - 1] : NULL;
+}
+
+/* Whether what begins at @block is the continuation of @s. */
+static bool segment_goes_on(const struct segment *s, u64 block, pfn_t pfn,
+			    const struct dev_pagemap *pgmap)
+{
+	return s && s->pgmap == pgmap &&
+	       s->pfn.val + (block - s->block) == pfn.val;
+}
+
 static int segment_add(struct pool *pool, u64 block, pfn_t pfn)
 {
-	struct segment *last, *more;
+	struct segment *last = last_segment(pool), *more;
+	struct dev_pagemap *pgmap;
 
-	last = pool->nr_segments ? &pool->segments[pool->nr_segments - 1] : NULL;
-	if (last && last->pfn.val + (block - last->block) == pfn.val)
+	pgmap = get_dev_pagemap(pfn_t_to_pfn(pfn), NULL);
+	if (!pgmap)
+		return -ENXIO;
+	if (segment_goes_on(last, block, pfn, pgmap)) {
+		put_dev_pagemap(pgmap);
 		return 0;
+	}
 	more = kvcalloc(pool->nr_segments + 1, sizeof(*more), GFP_KERNEL);
-	if (!more)
+	if (!more) {
+		put_dev_pagemap(pgmap);
 		return -ENOMEM;
+	}
 	if (last)
 		memcpy(more, pool->segments,
 		       pool->nr_segments * sizeof(*more));
@@ -73,6 +95,7 @@ static int segment_add(struct pool *pool, u64 block, pfn_t pfn)
 	more[pool->nr_segments++] = (struct segment) {
 		.block = block,
 		.pfn = pfn,
+		.pgmap = pgmap,
 	};
 	return 0;
 }
@@ -102,6 +125,8 @@ static int pool_segments(struct pool *pool, char **error)
 			if (!block)
 				pool->base = kaddr;
 			ret = segment_add(pool, block, pfn);
+			if (ret == -ENXIO)
+				*error = "Data device is being removed";
 			block += n;
 		}
 	}
@@ -128,6 +153,16 @@ static int pool_vmap(struct pool *pool)
 	return pool->vaddr ? 0 : -ENOMEM;
 }
 
+/* Not a reference: one that goes on is covered by the segment's. */
+static bool memory_goes_on(struct pool *pool, u64 block, pfn_t pfn)
+{
+	struct dev_pagemap *pgmap = get_dev_pagemap(pfn_t_to_pfn(pfn), NULL);
+	bool ret = segment_goes_on(last_segment(pool), block, pfn, pgmap);
+
+	put_dev_pagemap(pgmap);
+	return ret;
+}
+
 /*
  * The data device has grown. Addresses that are in use must stay what they
  * are, so the new part has to follow the old one in memory.
@@ -135,20 +170,18 @@ static int pool_vmap(struct pool *pool)
 int pool_extend(struct pool *pool, u64 nr_blocks)
 {
 	u64 block = pool->nr_blocks;
-	void *kaddr;
-	pfn_t pfn;
 	int id, ret = 0;
+	pfn_t pfn;
 	long n;
 
 	id = dax_read_lock();
 	while (block < nr_blocks && !ret) {
 		n = dax_direct_access(pool->dax_dev, pool->dax_pgoff + block,
-				      nr_blocks - block, DAX_ACCESS, &kaddr,
+				      nr_blocks - block, DAX_ACCESS, NULL,
 				      &pfn);
 		if (n <= 0)
 			ret = n ? n : -EIO;
-		else if (pool->vaddr ||
-			 kaddr != pool->base + (block << DAXCOW_BLOCK_SHIFT))
+		else if (pool->vaddr || !memory_goes_on(pool, block, pfn))
 			ret = -EBUSY;
 		block += max(n, 0L);
 	}
@@ -161,12 +194,19 @@ int pool_extend(struct pool *pool, u64 nr_blocks)
 	return ret;
 }
 
+/*
+ * A volume may go on when the table of its pool is gone ("dmsetup remove
+ * --force"), so the pool does not use what is the table's.
+ */
 static int pool_map(struct pool *pool, struct dm_dev *dev, char **error)
 {
-	u64 start = get_start_sect(dev->bdev);
+	u64 start = get_start_sect(dev->bdev), offset;
 	int ret;
 
-	if (!dev->dax_dev) {
+	pool->file = get_file(dev->bdev_file);
+	pool->bdev = dev->bdev;
+	pool->dax_dev = fs_dax_get_by_bdev(pool->bdev, &offset, NULL, NULL);
+	if (!pool->dax_dev) {
 		*error = "Data device does not support DAX: use persistent memory in fsdax mode";
 		return -EOPNOTSUPP;
 	}
@@ -174,8 +214,6 @@ static int pool_map(struct pool *pool, struct dm_dev *dev, char **error)
 		*error = "Data device does not start at a multiple of 4 KiB";
 		return -EINVAL;
 	}
-	pool->bdev = dev->bdev;
-	pool->dax_dev = dev->dax_dev;
 	pool->dax_pgoff = start >> BLOCK_SECTORS_SHIFT;
 	ret = pool_segments(pool, error);
 	if (ret)
@@ -188,8 +226,16 @@ static int pool_map(struct pool *pool, struct dm_dev *dev, char **error)
 
 static void pool_unmap(struct pool *pool)
 {
+	unsigned int i;
+
 	vunmap(pool->vaddr);
+	for (i = 0; i < pool->nr_segments; i++)
+		put_dev_pagemap(pool->segments[i].pgmap);
 	kvfree(pool->segments);
+	if (pool->dax_dev)
+		put_dax(pool->dax_dev);
+	if (pool->file)
+		__fput_sync(pool->file);
 }
 
 const char *pool_mode_name(const struct pool *pool)

@@ -80,16 +80,6 @@ void volume_note_grant(struct volume *vol, u64 vblk, u64 nr)
 	}
 }
 
-static struct volume *find_volume(struct pool *pool, u32 id)
-{
-	struct volume *vol;
-
-	list_for_each_entry(vol, &pool->volumes, list)
-		if (vol->id == id)
-			return vol;
-	return NULL;
-}
-
 static bool has_grants(struct volume *vol)
 {
 	return READ_ONCE(vol->granted_all) || !xa_empty(&vol->granted);
@@ -222,6 +212,11 @@ static int origin_freeze(struct origin *o)
 {
 	int ret;
 
+	if (volume_is_orphan(o->vol)) {
+		DMERR("%s: snapshot refused: volume %u is still in use by what was on its device when that was removed by force: unmount it",
+		      dm_device_name(o->vol->pool->md), o->vol->id);
+		return -EBUSY;
+	}
 	o->bdev = dm_disk(o->vol->md)->part0;
 	ret = bdev_freeze(o->bdev);
 	if (ret) {
@@ -319,8 +314,9 @@ int pool_snapshot(struct pool *pool, struct daxcow_volume_desc *d,
 	if (!o)
 		return -ENOMEM;
 	mutex_lock(&pools_lock);
+	volumes_release_orphans();
 	for (i = 0; i < nr && !ret; i++) {
-		struct volume *vol = find_volume(pool, d[i].origin);
+		struct volume *vol = volume_find(pool, d[i].origin);
 
 		/* two snapshots of one origin: its first place does the work */
 		if (!vol || seen_before(o, i, vol))

@@ -42,10 +42,13 @@ enum pool_mode {
  * struct segment - a physically contiguous part of the pool's device
  * @block:	first block of the pool
  * @pfn:	of that block
+ * @pgmap:	what its pages are part of: a reference keeps the memory where it
+ *		is, also when its driver is to be unbound
  */
 struct segment {
 	u64 block;
 	pfn_t pfn;
+	struct dev_pagemap *pgmap;
 };
 
 /**
@@ -54,8 +57,9 @@ struct segment {
  * @md:		its mapped device, what volumes find it by
  * @users:	tables of the pool and volumes
  * @core:	the engine's
- * @bdev:	data device
- * @dax_dev:	of the data device, set while a table is bound
+ * @file:	data device, which is open for as long as this exists
+ * @bdev:	of it
+ * @dax_dev:	of it
  * @dax_pgoff:	of block 0 in @dax_dev
  * @segments:	where its memory lies, sorted
  * @vaddr:	vmap of the segments when there are several
@@ -76,6 +80,7 @@ struct pool {
 	struct mapped_device *md;
 	refcount_t users;
 	struct daxcow_pool *core;
+	struct file *file;
 	struct block_device *bdev;
 	struct dax_device *dax_dev;
 	pgoff_t dax_pgoff;
@@ -103,7 +108,12 @@ struct pool {
 /**
  * struct volume - an active volume; shared by the tables that name it
  * @list:	in the pool's
+ * @pool_file:	the pool's device, which is open for as long as this exists
  * @users:	tables
+ * @md:		the mapped device whose tables name it
+ * @devt:	its number
+ * @live:	one of the tables has been its live one
+ * @orphan:	in the list of orphans, see volume.c
  * @granted:	regions (chunks of the volume) with write access that was
  *		handed out through DAX since the last snapshot, see snapshot.c
  * @granted_all: @granted could not take one: look everywhere
@@ -112,10 +122,14 @@ struct pool {
 struct volume {
 	struct list_head list;
 	struct pool *pool;
+	struct file *pool_file;
 	struct daxcow_volume *core;
 	unsigned int users;
 	u32 id;
 	struct mapped_device *md;
+	dev_t devt;
+	bool live;
+	struct list_head orphan;
 	struct xarray granted;
 	bool granted_all;
 	bool requeue;
@@ -154,6 +168,20 @@ bool pool_drain(struct pool *pool);
 /* pool-target.c, volume-target.c */
 extern struct target_type pool_target;
 extern struct target_type volume_target;
+
+/* volume.c */
+struct volume *volume_find(struct pool *pool, u32 id);
+struct volume *volume_get(struct dm_target *ti, struct pool *pool,
+			  struct dm_dev *pool_dev, u32 id);
+void volume_put(struct volume *vol);
+void volumes_release_orphans(void);
+void volumes_exit(void);
+
+/* Its table was taken from below what uses it, see volume.c. */
+static inline bool volume_is_orphan(const struct volume *vol)
+{
+	return !list_empty(&vol->orphan);
+}
 
 /* bio.c */
 int volume_bio(struct volume *vol, struct bio *bio);

@@ -10,68 +10,6 @@
  */
 #include "target.h"
 
-static struct volume *volume_find(struct pool *pool, u32 id)
-{
-	struct volume *vol;
-
-	list_for_each_entry(vol, &pool->volumes, list)
-		if (vol->id == id)
-			return vol;
-	return NULL;
-}
-
-/* Under pools_lock. Sets ti->error on failure. */
-static struct volume *volume_get(struct dm_target *ti, struct pool *pool,
-				 u32 id)
-{
-	struct mapped_device *md = dm_table_get_md(ti->table);
-	struct volume *vol = volume_find(pool, id);
-	int ret;
-
-	if (vol && vol->md != md) {
-		ti->error = "Volume is active under another name";
-		return ERR_PTR(-EBUSY);
-	}
-	if (vol) {
-		vol->users++;
-		return vol;
-	}
-	vol = kzalloc(sizeof(*vol), GFP_KERNEL);
-	if (!vol) {
-		ti->error = "Not enough memory";
-		return ERR_PTR(-ENOMEM);
-	}
-	ret = daxcow_open(pool->core, id, &vol->core);
-	if (ret) {
-		ti->error = ret == -ENOENT ? "No volume with this id: see dmsetup message <pool> 0 list 0" :
-					     "Cannot open the volume";
-		kfree(vol);
-		return ERR_PTR(ret);
-	}
-	vol->pool = pool;
-	vol->id = id;
-	vol->md = md;
-	vol->users = 1;
-	xa_init(&vol->granted);
-	list_add(&vol->list, &pool->volumes);
-	refcount_inc(&pool->users);
-	return vol;
-}
-
-/* Under pools_lock. */
-static void volume_put(struct volume *vol)
-{
-	struct pool *pool = vol->pool;
-
-	if (--vol->users)
-		return;
-	list_del(&vol->list);
-	xa_destroy(&vol->granted);
-	daxcow_close(vol->core);
-	kfree(vol);
-	pool_put(pool);
-}
-
 static int check_size(struct volume_table *vt, struct dm_target *ti)
 {
 	u64 size = daxcow_volume_size(vt->vol->core);
@@ -109,7 +47,7 @@ static int volume_bind(struct volume_table *vt, struct dm_target *ti, u32 id)
 		ti->error = "Unable to activate volume while its pool is suspended";
 		ret = -EINVAL;
 	} else {
-		vt->vol = volume_get(ti, pool, id);
+		vt->vol = volume_get(ti, pool, vt->pool_dev, id);
 		if (IS_ERR(vt->vol))
 			ret = PTR_ERR(vt->vol);
 	}
@@ -214,6 +152,7 @@ static void volume_resume(struct dm_target *ti)
 	struct volume_table *vt = ti->private;
 
 	WRITE_ONCE(vt->vol->requeue, false);
+	WRITE_ONCE(vt->vol->live, true);
 }
 
 static int volume_iterate_devices(struct dm_target *ti,
