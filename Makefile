@@ -17,6 +17,7 @@ help:
 	@echo 'make install  the tool and its manual page (DESTDIR, PREFIX)'
 	@echo 'make dkms-install      the module, for every kernel on this machine'
 	@echo 'make fuzz     feed pools, operations and text to fuzzers (SECONDS=60)'
+	@echo 'make soak     everything at once on the debug kernel (MINUTES=30)'
 	@echo 'make lint     style and static checks'
 	@echo 'make clean    remove build/; make distclean also the cached kernels'
 
@@ -77,7 +78,7 @@ unit: setup tools
 	@$(MAKE) --no-print-directory -s -C tests/unit
 	@$(MAKE) --no-print-directory -s -C tests/fuzz replay
 
-build/guest/bin/%: tests/guest/src/%.c tests/guest/src/dm.h
+build/guest/bin/%: tests/guest/src/%.c $(wildcard tests/guest/src/*.h)
 	@mkdir -p build/guest/bin
 	@$(CC) -O2 -g -Wall -Wextra -o $@ $< -lpthread -laio
 
@@ -100,6 +101,9 @@ guest: ready
 fuzz: setup
 	@$(MAKE) --no-print-directory -C tests/fuzz run
 
+soak: ready
+	@KERNEL=$(or $(KERNEL),debug) tests/guest/host/soak $(or $(MINUTES),30)
+
 lint: setup
 	@for t in tests/lint/*; do $$t || exit 1; done
 
@@ -118,4 +122,4 @@ distclean: clean
 	rm -rf $(CACHE)
 
 .PHONY: all help setup kernels module tools unit guest-programs ready check demo \
-	guest fuzz lint install dkms-install clean distclean
+	guest fuzz soak lint install dkms-install clean distclean
