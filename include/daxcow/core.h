@@ -13,7 +13,7 @@
  *
  * Locks. The engine has one, the pool's mutex, taken inside of each function
  * that changes something and never held while the host is called, but for
- * host->busy and host->wake, which must not call back. Whoever calls may hold
+ * host->busy, host->wake and host->progress, which must not call back. Whoever calls may hold
  * file system locks (direct_access runs under them), so on Linux all
  * functions that may run from there must be called with
  * memalloc_noio_save().
@@ -48,11 +48,14 @@ struct daxcow_volume;
  * @busy:	somebody outside holds a reference to one of @nr blocks from
  *		@block on, such as DMA; may be NULL
  * @wake:	reclaim has become worth running; may be NULL
- * @ctx:	passed to both
+ * @progress:	the tables are being walked, and @blocks have been found in use so
+ *		far; may be NULL
+ * @ctx:	passed to all
  */
 struct daxcow_host {
 	bool (*busy)(void *ctx, u64 block, u64 nr);
 	void (*wake)(void *ctx);
+	void (*progress)(void *ctx, u64 blocks);
 	void *ctx;
 };
 

@@ -15,6 +15,11 @@ jq -e '.check | .clean and .volumes == 3 and .data == (100 + 512 + 1) * 4096 and
 	.label == "tank" and .size == 67108864' out >/dev/null ||
 	failed "JSON of check: $(cat out)"
 
+# for people only: how far it is
+script -qec "$daxcow check good" /dev/null </dev/null >seen
+grep -q 'MiB of the pool are in use so far' seen || failed "no progress"
+tr '\r' '\n' <seen | grep -q '^.*Clean *yes' || failed "check on a terminal: $(cat seen)"
+
 # damaged WHAT OFFSET BYTES TEXT
 damaged()
 {

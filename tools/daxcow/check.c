@@ -68,14 +68,12 @@ static int validate(struct media *m, struct json_object *o,
 	struct daxcow_pool *pool;
 	int err;
 
-	progress("reading the tables");
-	err = daxcow_load(&pool, m->base, m->size >> DAXCOW_BLOCK_SHIFT,
-			  DAXCOW_LOAD_RO, NULL, report);
+	err = media_load(m, &pool, report);
 	if (err)
 		return err;
 	describe_pool(o, pool);
-	progress("comparing the tables with the owners");
 	err = daxcow_verify(pool, report);
+	progress_end();
 	daxcow_unload(pool);
 	return err;
 }

@@ -89,9 +89,7 @@ int cmd_delta(const struct args *a)
 		rc = media_map(&m, false);
 	if (rc)
 		goto out_close;
-	progress("reading the tables");
-	err = daxcow_load(&pool, m.base, m.size >> DAXCOW_BLOCK_SHIFT,
-			  DAXCOW_LOAD_RO, NULL, &report);
+	err = media_load(&m, &pool, &report);
 	if (err) {
 		rc = fail_errno(-err, "%s", m.path);
 		goto out_close;

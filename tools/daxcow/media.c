@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
 #include <linux/fs.h>
 #include "daxcow.h"
@@ -80,6 +81,33 @@ int media_map(struct media *m, bool writable)
 	}
 	sigaction(SIGBUS, &sa, NULL);
 	return EXIT_DONE;
+}
+
+/* A few times a second are enough for who looks, and cost nothing. */
+static void show_progress(void *ctx, u64 blocks)
+{
+	static struct timespec shown;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	if (now.tv_sec == shown.tv_sec &&
+	    now.tv_nsec - shown.tv_nsec < 200 * 1000 * 1000)
+		return;
+	shown = now;
+	progress("reading the tables: %llu MiB of the pool are in use so far",
+		 (unsigned long long)blocks >> (20 - DAXCOW_BLOCK_SHIFT));
+}
+
+int media_load(const struct media *m, struct daxcow_pool **poolp,
+	       struct daxcow_report *report)
+{
+	static const struct daxcow_host host = { .progress = show_progress };
+	int err;
+
+	err = daxcow_load(poolp, m->base, m->size >> DAXCOW_BLOCK_SHIFT,
+			  DAXCOW_LOAD_RO, &host, report);
+	progress_end();
+	return err;
 }
 
 int media_sync(struct media *m)

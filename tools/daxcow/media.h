@@ -30,6 +30,14 @@ struct media {
 /* These say what is wrong and return an exit code. */
 int media_open(struct media *m, const char *path, int flags);
 int media_map(struct media *m, bool writable);
+
+/*
+ * Read the tables of what is mapped, to look at them; shows how far it is. Returns
+ * what daxcow_load() does.
+ */
+int media_load(const struct media *m, struct daxcow_pool **poolp,
+	       struct daxcow_report *report);
+
 /* Make what was written durable, and seen by those who read past the cache. */
 int media_sync(struct media *m);
 void media_close(struct media *m);

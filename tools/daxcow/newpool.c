@@ -71,10 +71,7 @@ int newpool_finish(struct newpool *n, const struct daxcow_super *super,
 	int rc, err;
 
 	write_super(n->media.base, super);
-	progress("checking the new pool");
-	err = daxcow_load(&pool, n->media.base,
-			  n->media.size >> DAXCOW_BLOCK_SHIFT, DAXCOW_LOAD_RO,
-			  NULL, &report);
+	err = media_load(&n->media, &pool, &report);
 	if (err) {
 		pm_publish(n->media.base, 0);
 		pm_fence();

@@ -410,6 +410,13 @@ static int walk_entry(struct walk *w, struct frame *f, u64 slot)
 	return 0;
 }
 
+static void tell_progress(struct daxcow_pool *pool)
+{
+	if (pool->host.progress)
+		pool->host.progress(pool->host.ctx,
+				    pool->nr_data + pool->nr_meta);
+}
+
 /* Walk everything below the directory's root entry. */
 static int walk_all(struct walk *w)
 {
@@ -426,6 +433,7 @@ static int walk_all(struct walk *w)
 			if (f->kind == KIND_RECORD)
 				w->volume = ~0U;
 			w->depth--;
+			tell_progress(w->pool);
 			cond_resched();
 			continue;
 		}

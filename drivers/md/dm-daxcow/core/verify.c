@@ -139,6 +139,10 @@ static int compare(struct daxcow_pool *pool, struct daxcow_pool *again,
 
 int daxcow_verify(struct daxcow_pool *pool, struct daxcow_report *report)
 {
+	struct daxcow_host host = {
+		.progress = pool->host.progress,
+		.ctx = pool->host.ctx,
+	};
 	struct daxcow_report none;
 	struct daxcow_pool *again;
 	int ret;
@@ -150,7 +154,7 @@ int daxcow_verify(struct daxcow_pool *pool, struct daxcow_report *report)
 		ret = -EBUSY;
 	else
 		ret = daxcow_load(&again, pool->base, pool->dev_blocks,
-				  DAXCOW_LOAD_RO, NULL, report);
+				  DAXCOW_LOAD_RO, &host, report);
 	if (!ret) {
 		ret = compare(pool, again, report);
 		daxcow_unload(again);
