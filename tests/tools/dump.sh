@@ -64,6 +64,7 @@ rejects 's/1-99 block [0-9]*/1-99 block 99999999/' "out of range"
 rejects '/^end/d' "cut off"
 rejects 's/^root.*/root 17/' "not a valid pool"
 rejects 's/uuid=0/uuid=x/' "not as in"
+rejects 's/label=[^ ]*/label=%a/' "not as in"
 rejects 's/^end/END/' "not understood"
 truncate -s 1M small
 expect 1 restore text small

@@ -6,6 +6,7 @@
  * Everything goes to the block that the text says. Data are copied from the pool
  * that --data names; without it they are what the target has at these blocks.
  */
+#include <ctype.h>
 #include <stdio.h>
 #include <unistd.h>
 #include <json-c/json.h>
@@ -103,7 +104,8 @@ static bool get_text(const char *line, const char *key, u8 *text, size_t size)
 	for (; *p && *p != ' ' && *p != '\n'; p++) {
 		byte = (u8)*p;
 		if (byte == '%') {
-			if (sscanf(p + 1, "%2x", &byte) != 1 || !byte)
+			if (!isxdigit((u8)p[1]) || !isxdigit((u8)p[2]) ||
+			    sscanf(p + 1, "%2x", &byte) != 1 || !byte)
 				return false;
 			p += 2;
 		}
