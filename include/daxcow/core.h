@@ -13,9 +13,9 @@
  *
  * Locks. The engine has one, the pool's mutex, taken inside of each function
  * that changes something and never held while the host is called, but for
- * host->busy, host->wake and host->progress, which must not call back. Whoever calls may hold
- * file system locks (direct_access runs under them), so on Linux all
- * functions that may run from there must be called with
+ * host->busy, mapped, wake and progress, which must not call back. Whoever
+ * calls may hold file system locks (direct_access runs under them), so on
+ * Linux all functions that may run from there must be called with
  * memalloc_noio_save().
  *
  * Readers take no lock. daxcow_lookup() and the memory that it names are
@@ -28,7 +28,8 @@
  *  I1  A block with more than one owner is written by nobody.
  *  I2  A block is reused, or written in place by its last owner, only when no
  *      former owner can still see it: each owner that leaves is counted as
- *      pending until a grace period has passed and host->busy() is false.
+ *      pending until a grace period has passed and host->busy() is false, and
+ *      for the last one host->mapped().
  *  I3  Every durable change is published by one 8-byte store, after all that
  *      it points to is durable.
  *  I4  The reverse map is exactly the transpose of the tables.
@@ -47,6 +48,8 @@ struct daxcow_volume;
  * struct daxcow_host - what the engine asks of its surroundings
  * @busy:	somebody outside holds a reference to one of @nr blocks from
  *		@block on, such as DMA; may be NULL
+ * @mapped:	asked of blocks that have no owner: a file system still knows one
+ *		of them, as its device was taken from below it; may be NULL
  * @wake:	reclaim has become worth running; may be NULL
  * @progress:	the tables are being walked, and @blocks have been found in use so
  *		far; may be NULL
@@ -54,6 +57,7 @@ struct daxcow_volume;
  */
 struct daxcow_host {
 	bool (*busy)(void *ctx, u64 block, u64 nr);
+	bool (*mapped)(void *ctx, u64 block, u64 nr);
 	void (*wake)(void *ctx);
 	void (*progress)(void *ctx, u64 blocks);
 	void *ctx;

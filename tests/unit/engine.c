@@ -21,8 +21,15 @@ struct rig {
 	struct daxcow_pool *pool;
 	struct daxcow_volume *vol[4];
 	void *mem;
-	u64 busy;
+	u64 busy, mapped;
 };
+
+static bool rig_mapped(void *ctx, u64 block, u64 nr)
+{
+	struct rig *r = ctx;
+
+	return r->mapped >= block && r->mapped < block + nr;
+}
 
 static bool rig_busy(void *ctx, u64 block, u64 nr)
 {
@@ -33,7 +40,9 @@ static bool rig_busy(void *ctx, u64 block, u64 nr)
 
 static void rig_load(struct rig *r)
 {
-	struct daxcow_host host = { .busy = rig_busy, .ctx = r };
+	struct daxcow_host host = {
+		.busy = rig_busy, .mapped = rig_mapped, .ctx = r,
+	};
 
 	assert_int_equal(daxcow_load(&r->pool, r->mem, BLOCKS, 0, &host, NULL),
 			 0);
@@ -46,6 +55,7 @@ static int setup(void **state)
 	struct rig *r = calloc(1, sizeof(*r));
 
 	r->busy = ~0ULL;
+	r->mapped = ~0ULL;
 	r->mem = aligned_alloc(4096, BLOCKS * DAXCOW_BLOCK_SIZE);
 	memset(r->mem, 0xee, BLOCKS * DAXCOW_BLOCK_SIZE);
 	if (daxcow_format(r->mem, BLOCKS, &p))
@@ -288,6 +298,32 @@ static void busy_block_is_kept(void **state)
 	r->busy = ~0ULL;
 	drain(r);
 	daxcow_pool_info(r->pool, &info);
+	assert_int_equal(info.nr_free, before.nr_free + 1);
+}
+
+/* What a file system still knows is of no matter to owners, but not free. */
+static void mapped_block_is_kept(void **state)
+{
+	struct daxcow_volume_desc d = { .id = 1, .uuid = (const u8 *)"snapsnapsnapsnap" };
+	struct daxcow_pool_info before, info;
+	struct rig *r = *state;
+	u64 p = own(r, 0, 5);
+
+	r->mapped = p;
+	assert_int_equal(daxcow_snapshot(r->pool, &d, 1), 0);
+	assert_int_not_equal(own(r, 0, 5), p);
+	drain(r);
+	daxcow_pool_info(r->pool, &info);
+	assert_int_equal(info.nr_pending, 0);
+	assert_int_equal(daxcow_delete(r->pool, 1), 0);
+	drain(r);
+	daxcow_pool_info(r->pool, &info);
+	assert_int_equal(info.nr_pending, 1);
+	r->mapped = ~0ULL;
+	before = info;
+	drain(r);
+	daxcow_pool_info(r->pool, &info);
+	assert_int_equal(info.nr_pending, 0);
 	assert_int_equal(info.nr_free, before.nr_free + 1);
 }
 
@@ -588,6 +624,7 @@ int main(void)
 		CASE(held_chunk_left_by_delete),
 		CASE(failed_snapshot_frees_only_its_own),
 		CASE(busy_block_is_kept),
+		CASE(mapped_block_is_kept),
 		CASE(pinned_page_stays_with_origin),
 		CASE(pinned_page_stays_in_chunk),
 		CASE(pinned_page_is_overwritten_in_place),

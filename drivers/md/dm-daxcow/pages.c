@@ -20,6 +20,23 @@ bool pool_block_busy(void *ctx, u64 block, u64 nr)
 }
 
 /*
+ * Whether a file system has one of the pages in a mapping, of blocks without an
+ * owner. On a device above a volume it may still, when it lost that device
+ * ("dmsetup remove --force"): the volume's own device is closed then, and
+ * nothing there tells.
+ */
+bool pool_block_mapped(void *ctx, u64 block, u64 nr)
+{
+	struct pool *pool = ctx;
+	u64 i;
+
+	for (i = 0; i < nr; i++)
+		if (READ_ONCE(pfn_t_to_page(pool_pfn(pool, block + i))->mapping))
+			return true;
+	return false;
+}
+
+/*
  * For tests: when nothing is mounted, no page may remember a file. A page
  * that does would be taken for mapped by the next user of the block.
  */

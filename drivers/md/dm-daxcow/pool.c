@@ -502,6 +502,7 @@ static int pool_load(struct pool *pool, char **error)
 {
 	struct daxcow_host host = {
 		.busy = pool_block_busy,
+		.mapped = pool_block_mapped,
 		.wake = host_wake,
 		.ctx = pool,
 	};

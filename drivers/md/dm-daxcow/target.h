@@ -208,5 +208,6 @@ int pool_snapshot(struct pool *pool, struct daxcow_volume_desc *d,
 /* pages.c */
 int pool_pages(struct pool *pool, char *result, unsigned int maxlen);
 bool pool_block_busy(void *ctx, u64 block, u64 nr);
+bool pool_block_mapped(void *ctx, u64 block, u64 nr);
 
 #endif /* DM_DAXCOW_TARGET_H */

@@ -19,7 +19,8 @@
  *      mapped file drops them inside of its own read section.
  *   4. daxcow_reclaim_run(): a block that something outside still holds
  *      (host->busy: a DMA pin, a page in a pipe) goes back to incoming; else
- *      pending - 1. With no owner left the block is freed.
+ *      pending - 1. With no owner left the block is freed, unless a file system
+ *      remembers it (host->mapped): one that lost its device while mounted.
  *
  * A volume that leaves a node has left all that is below it, and what is held
  * there on its behalf must not become somebody else's own either. So in step 4
@@ -172,10 +173,18 @@ bool reclaim_busy(struct daxcow_pool *pool, u64 block, u64 nr)
 	return pool->host.busy && pool->host.busy(pool->host.ctx, block, nr);
 }
 
+/* The same for blocks without an owner: nobody may see them at all. */
+static bool still_seen(struct daxcow_pool *pool, u64 block, u64 nr)
+{
+	return reclaim_busy(pool, block, nr) ||
+	       (pool->host.mapped &&
+		pool->host.mapped(pool->host.ctx, block, nr));
+}
+
 static void block_gone(struct daxcow_pool *pool, u64 block, struct desc *d)
 {
 	if (desc_is_node(d) ||
-	    (desc_kind(d) == KIND_DATA && reclaim_busy(pool, block, 1))) {
+	    (desc_kind(d) == KIND_DATA && still_seen(pool, block, 1))) {
 		desc_pending_add(d);
 		if (desc_is_node(d))
 			push(&pool->ready, slot_of(block, 0));
@@ -188,7 +197,7 @@ static void block_gone(struct daxcow_pool *pool, u64 block, struct desc *d)
 
 static void chunk_gone(struct daxcow_pool *pool, u64 block, struct desc *d)
 {
-	if (reclaim_busy(pool, block, DAXCOW_CHUNK_BLOCKS)) {
+	if (still_seen(pool, block, DAXCOW_CHUNK_BLOCKS)) {
 		desc_pending_add(d);
 		push_incoming(pool, slot_of(block, 0) | QUEUE_CHUNK);
 	} else {
@@ -345,11 +354,19 @@ out_again:
 	return ret == -ENOMEM ? ret : 0;
 }
 
+/* Whether an owner that left is to stay pending. */
+static bool held(struct daxcow_pool *pool, u64 block, u64 nr,
+		 const struct desc *d)
+{
+	return desc_owners(d) ? reclaim_busy(pool, block, nr) :
+				still_seen(pool, block, nr);
+}
+
 static void finish_block(struct daxcow_pool *pool, u64 block)
 {
 	struct desc *d = space_desc(pool, block);
 
-	if (desc_kind(d) == KIND_DATA && reclaim_busy(pool, block, 1)) {
+	if (desc_kind(d) == KIND_DATA && held(pool, block, 1, d)) {
 		push_incoming(pool, slot_of(block, 0));
 		return;
 	}
@@ -364,7 +381,7 @@ static int finish_chunk(struct daxcow_pool *pool, u64 block)
 	u32 i;
 
 	if (!chunk->split) {
-		if (reclaim_busy(pool, block, DAXCOW_CHUNK_BLOCKS)) {
+		if (held(pool, block, DAXCOW_CHUNK_BLOCKS, &chunk->desc)) {
 			push_incoming(pool, slot_of(block, 0) | QUEUE_CHUNK);
 			return 0;
 		}
