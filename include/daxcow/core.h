@@ -323,19 +323,37 @@ bool daxcow_reclaim_run(struct daxcow_pool *pool);
 /* ---- owners ---- */
 
 /**
+ * enum daxcow_use - what a block of the pool is used for
+ */
+enum daxcow_use {
+	DAXCOW_BLOCK_FREE,	/* or it waits until nobody sees it any more */
+	DAXCOW_BLOCK_DATA,
+	DAXCOW_BLOCK_TABLE,	/* of volumes */
+	DAXCOW_BLOCK_RECORD,	/* of a volume */
+	DAXCOW_BLOCK_POOL,	/* superblocks, directory, zero chunk */
+};
+
+/**
  * struct daxcow_owner - one place where a block is mapped
+ * @nr: blocks of the volume from @vblk on that are found through it: 1 for
+ *	data, what a table or a record covers
  */
 struct daxcow_owner {
 	u32 volume;
 	u64 vblk;
+	u64 nr;
 };
 
 /**
- * daxcow_owners() - all volumes and places that a data block belongs to
+ * daxcow_owners() - all volumes and places that a block belongs to
+ * @block: data, a table or a record
+ * @use: what it is; may be NULL
  * @fn: called for each, under the pool's lock; non-zero stops the walk
- * Return: 0, what @fn returned, -ENOENT for a block that has no owner.
+ *
+ * Time grows with the number of owners. Return: 0, what @fn returned, -ENOENT for
+ * a block that no volume has, -ERANGE for one that is not in the pool.
  */
-int daxcow_owners(struct daxcow_pool *pool, u64 block,
+int daxcow_owners(struct daxcow_pool *pool, u64 block, enum daxcow_use *use,
 		  int (*fn)(void *arg, const struct daxcow_owner *o),
 		  void *arg);
 

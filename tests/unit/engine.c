@@ -485,10 +485,55 @@ static void all_owners_are_found(void **state)
 		assert_int_equal(daxcow_snapshot(r->pool, &d, 1), 0);
 	}
 	own(r, 0, 9);
-	assert_int_equal(daxcow_owners(r->pool, p, count, &seen), 0);
+	assert_int_equal(daxcow_owners(r->pool, p, NULL, count, &seen), 0);
 	assert_int_equal(seen, (1ULL << 40) - 2);
-	assert_int_equal(daxcow_owners(r->pool, BLOCKS - 1, count, &seen),
+	assert_int_equal(daxcow_owners(r->pool, BLOCKS - 1, NULL, count, &seen),
 			 -ENOENT);
+}
+
+/* What the blocks above a page are, and what of the volume they stand for. */
+#define FAR_VBLK	(CHUNK * CHUNK + 3 * CHUNK + 1)
+
+static int covers_far(void *arg, const struct daxcow_owner *o)
+{
+	u64 *nr = arg;
+
+	assert_int_equal(o->volume, 0);
+	assert_true(o->vblk <= FAR_VBLK && FAR_VBLK - o->vblk < o->nr);
+	assert_int_equal(*nr, 0);
+	*nr = o->nr;
+	return 0;
+}
+
+static void owners_of_tables_are_found(void **state)
+{
+	unsigned int used[DAXCOW_BLOCK_POOL + 1] = { 0 };
+	u64 b, nr, p, covered = 0;
+	struct rig *r = *state;
+	enum daxcow_use use;
+	int ret;
+
+	p = own(r, 0, FAR_VBLK);
+	for (b = 0; b < BLOCKS; b++) {
+		nr = 0;
+		ret = daxcow_owners(r->pool, b, &use, covers_far, &nr);
+		assert_int_equal(ret, nr ? 0 : -ENOENT);
+		assert_int_equal(use == DAXCOW_BLOCK_DATA, b == p);
+		assert_int_equal(nr == 0, use == DAXCOW_BLOCK_FREE ||
+				 use == DAXCOW_BLOCK_POOL);
+		assert_int_equal(nr == 1, use == DAXCOW_BLOCK_DATA);
+		assert_int_equal(nr == DAXCOW_MAX_VOLUME_BLOCKS,
+				 use == DAXCOW_BLOCK_RECORD);
+		if (use == DAXCOW_BLOCK_TABLE)
+			covered += nr;
+		used[use]++;
+	}
+	assert_int_equal(used[DAXCOW_BLOCK_DATA], 1);
+	assert_int_equal(used[DAXCOW_BLOCK_RECORD], 1);
+	assert_int_equal(used[DAXCOW_BLOCK_TABLE], 3);
+	assert_int_equal(covered, CHUNK + CHUNK * CHUNK + CHUNK * CHUNK * CHUNK);
+	assert_int_equal(daxcow_owners(r->pool, BLOCKS, &use, covers_far, &nr),
+			 -ERANGE);
 }
 
 /* A pool with a bit of everything, not loaded. */
@@ -634,6 +679,7 @@ int main(void)
 		CASE(new_blocks_are_zero),
 		CASE(full_pool_can_be_emptied),
 		CASE(all_owners_are_found),
+		CASE(owners_of_tables_are_found),
 		CASE(every_flipped_bit_is_seen),
 		CASE(foreign_pools_are_refused),
 	};

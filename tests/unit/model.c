@@ -153,7 +153,7 @@ static void check_own(u32 id, u64 vblk, u64 block)
 {
 	u64 want[4] = { id, vblk, 0, 0 };
 
-	CHECK(!daxcow_owners(pool, block, count_owner, want), "no owner");
+	CHECK(!daxcow_owners(pool, block, NULL, count_owner, want), "no owner");
 	CHECK(want[2] == 1 && want[3] == 1,
 	      "%" PRIu64 " owners of a written block", want[3]);
 }

@@ -34,28 +34,44 @@ static u64 slot_vblk(struct daxcow_pool *pool, u64 slot, u64 block,
 	return vblk;
 }
 
+static enum daxcow_use use_of(enum kind kind)
+{
+	if (kind == KIND_FREE)
+		return DAXCOW_BLOCK_FREE;
+	if (kind == KIND_DATA)
+		return DAXCOW_BLOCK_DATA;
+	if (is_node(kind))
+		return DAXCOW_BLOCK_TABLE;
+	return kind == KIND_RECORD ? DAXCOW_BLOCK_RECORD : DAXCOW_BLOCK_POOL;
+}
+
+/* How much of a volume is found through a block. */
+static u64 covers(enum kind kind)
+{
+	if (kind == KIND_DATA)
+		return 1;
+	return is_node(kind) ? level_span(kind - KIND_NODE + 1) :
+			       DAXCOW_MAX_VOLUME_BLOCKS;
+}
+
 /*
  * The map is a graph whose paths to the top end in records; each path is an
  * owner. Depth is bounded by the levels. A path that ends in a node without
  * owners is one that is being taken apart: not an owner.
  */
-int daxcow_owners(struct daxcow_pool *pool, u64 block,
-		  int (*fn)(void *arg, const struct daxcow_owner *o), void *arg)
+static int walk_up(struct daxcow_pool *pool, u64 block, u64 nr,
+		   int (*fn)(void *arg, const struct daxcow_owner *o), void *arg)
 {
 	struct up up[UP_DEPTH] = { { .block = block } };
 	int depth = 1, ret = 0;
 	bool any = false;
 
-	mutex_lock(&pool->lock);
-	if (block >= pool->nr_blocks ||
-	    desc_kind(space_desc(pool, block)) != KIND_DATA)
-		depth = 0;
 	while (depth && !ret) {
 		struct up *u = &up[depth - 1];
 		struct desc *d = space_desc(pool, u->block);
 
 		if (desc_kind(d) == KIND_RECORD) {
-			struct daxcow_owner o = { .vblk = u->vblk };
+			struct daxcow_owner o = { .vblk = u->vblk, .nr = nr };
 			u64 slot = slot_of(u->block,
 					   offsetof(struct daxcow_record, id) / 8);
 
@@ -77,8 +93,30 @@ int daxcow_owners(struct daxcow_pool *pool, u64 block,
 			};
 		}
 	}
-	mutex_unlock(&pool->lock);
 	return ret || any ? ret : -ENOENT;
+}
+
+int daxcow_owners(struct daxcow_pool *pool, u64 block, enum daxcow_use *use,
+		  int (*fn)(void *arg, const struct daxcow_owner *o), void *arg)
+{
+	enum kind kind;
+	int ret;
+
+	mutex_lock(&pool->lock);
+	if (block >= pool->nr_blocks) {
+		ret = -ERANGE;
+		goto out_unlock;
+	}
+	kind = desc_kind(space_desc(pool, block));
+	if (use)
+		*use = use_of(kind);
+	if (kind == KIND_DATA || is_node(kind) || kind == KIND_RECORD)
+		ret = walk_up(pool, block, covers(kind), fn, arg);
+	else
+		ret = -ENOENT;
+out_unlock:
+	mutex_unlock(&pool->lock);
+	return ret;
 }
 
 static bool has_owner(const struct desc *d, u64 slot)
