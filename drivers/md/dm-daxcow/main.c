@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The module: registers the targets.
+ * The module: registers the targets and /dev/daxcow.
  */
 #include <linux/module.h>
 
@@ -14,20 +14,28 @@ static int __init daxcow_init(void)
 	if (ret)
 		return ret;
 	ret = dm_register_target(&volume_target);
-	if (ret) {
-		dm_unregister_target(&pool_target);
-		return ret;
-	}
+	if (ret)
+		goto out_pool;
+	ret = control_init();
+	if (ret)
+		goto out_volume;
 #ifdef DAXCOW_DAX
 	DMINFO("loaded");
 #else
 	DMINFO("loaded; this kernel lacks daxcow's patches, so volumes are plain block devices without DAX");
 #endif
 	return 0;
+
+out_volume:
+	dm_unregister_target(&volume_target);
+out_pool:
+	dm_unregister_target(&pool_target);
+	return ret;
 }
 
 static void __exit daxcow_exit(void)
 {
+	control_exit();
 	dm_unregister_target(&volume_target);
 	dm_unregister_target(&pool_target);
 	volumes_exit();

@@ -57,6 +57,25 @@ pfn_t pool_pfn(const struct pool *pool, u64 block)
 	return (pfn_t) { .val = s->pfn.val + (block - s->block) };
 }
 
+/* The block of a page frame. -ERANGE: it is not one of the pool's. */
+int pool_block_of(const struct pool *pool, u64 pfn, u64 *block)
+{
+	unsigned int i;
+
+	for (i = 0; i < pool->nr_segments; i++) {
+		const struct segment *s = &pool->segments[i];
+		u64 end = i + 1 < pool->nr_segments ? s[1].block :
+						      pool->nr_blocks;
+		u64 first = pfn_t_to_pfn(s->pfn);
+
+		if (pfn >= first && pfn - first < end - s->block) {
+			*block = s->block + pfn - first;
+			return 0;
+		}
+	}
+	return -ERANGE;
+}
+
 static struct segment *last_segment(struct pool *pool)
 {
 	return pool->nr_segments ? &pool->segments[pool->nr_segments - 1] : NULL;

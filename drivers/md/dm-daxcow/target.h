@@ -155,6 +155,7 @@ struct pool *pool_get(struct dm_target *ti, struct dm_dev *dev, u64 nr_blocks,
 void pool_put(struct pool *pool);
 int pool_extend(struct pool *pool, u64 nr_blocks);
 pfn_t pool_pfn(const struct pool *pool, u64 block);
+int pool_block_of(const struct pool *pool, u64 pfn, u64 *block);
 void pool_unbind(struct pool *pool, struct dm_target *ti);
 void pool_wake(struct pool *pool);
 void pool_no_space(struct pool *pool);
@@ -204,6 +205,10 @@ int pool_message(struct pool *pool, unsigned int argc, char **argv,
 void volume_note_grant(struct volume *vol, u64 vblk, u64 nr);
 int pool_snapshot(struct pool *pool, struct daxcow_volume_desc *d,
 		  unsigned int nr);
+
+/* control.c */
+int control_init(void);
+void control_exit(void);
 
 /* pages.c */
 int pool_pages(struct pool *pool, char *result, unsigned int maxlen);
