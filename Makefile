@@ -80,7 +80,7 @@ unit: setup tools
 
 build/guest/bin/%: tests/guest/src/%.c $(wildcard tests/guest/src/*.h)
 	@mkdir -p build/guest/bin
-	@$(CC) -O2 -g -Wall -Wextra -o $@ $< -lpthread -laio
+	@$(CC) -O2 -g -Wall -Wextra -Iinclude/uapi -o $@ $< -lpthread -laio
 
 guest-programs: setup
 	@$(MAKE) --no-print-directory -s $(GUEST_PROGRAMS)

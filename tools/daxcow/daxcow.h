@@ -33,13 +33,15 @@ enum exit_code {
  * @low_water:	of --low-water, in bytes, or NOT_GIVEN
  * @id:		of --id, or NOT_GIVEN
  * @offset:	of --chunk-offset, in blocks, or NOT_GIVEN
+ * @block:	of --block, or of --offset, or NOT_GIVEN
+ * @pfn:	of --pfn, or NOT_GIVEN
  * @word:	operands: what is left without the options
  */
 struct args {
 	bool activate, all, bytes, error_if_no_space, force, ignore_discard;
 	bool help, json, no_dax, quick, readonly, verbose, version;
 	const char *cow, *data, *label;
-	u64 size, low_water, id, offset;
+	u64 size, low_water, id, offset, block, pfn;
 	int words;
 	char **word;
 };
@@ -59,6 +61,8 @@ int cmd_start(const struct args *a);
 int cmd_stop(const struct args *a);
 int cmd_status(const struct args *a);
 int cmd_list(const struct args *a);
+int cmd_owners(const struct args *a);
+int cmd_map(const struct args *a);
 int cmd_create(const struct args *a);
 int cmd_snapshot(const struct args *a);
 int cmd_clone(const struct args *a);
@@ -88,7 +92,7 @@ void progress_end(void);
 
 /* Bytes, or with K, M, G, T, P; rounded up to whole blocks. 0 or -EINVAL. */
 int size_parse(const char *text, u64 *bytes);
-/* A decimal number up to @max. 0 or -EINVAL. */
+/* A number up to @max, decimal or 0x. 0 or -EINVAL. */
 int number_parse(const char *text, u64 max, u64 *number);
 /* "1.5G"; returns @text. */
 const char *size_format(char text[SIZE_TEXT], u64 bytes);

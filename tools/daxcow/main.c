@@ -57,6 +57,11 @@ static const struct command commands[] = {
 	  "show all pools, or one in detail" },
 	{ "list", cmd_list, 1, 1, "bq", "POOL",
 	  "show the volumes of a pool" },
+	{ "owners", cmd_owners, 1, 1, "BOPb",
+	  "POOL --block N | --offset BYTES | --pfn N",
+	  "show all volumes that a block of the pool belongs to" },
+	{ "map", cmd_map, 2, 4, "b", "POOL NAME [OFFSET [LENGTH]]",
+	  "show where the blocks of a volume lie in the pool" },
 	{ "create", cmd_create, 2, 2, "si", "POOL NAME --size SIZE",
 	  "make an empty volume; takes no space until it is written" },
 	{ "snapshot", cmd_snapshot, 2, MANY, "",
@@ -96,6 +101,7 @@ struct option_help {
 static const struct option_help options[] = {
 	FLAG("activate", 'A', activate, "activate all volumes as well"),
 	FLAG("all", 'a', all, "all volumes of the pool"),
+	VALUE("block", 'B', "N", "the block of the pool with that number"),
 	FLAG("bytes", 'b', bytes, "exact sizes in bytes"),
 	VALUE("chunk-offset", 'o', "N",
 	      "first block that lies on a 2 MiB boundary of physical memory"),
@@ -112,6 +118,8 @@ static const struct option_help options[] = {
 	VALUE("low-water", 'w', "SIZE",
 	      "send an event when less is free (default: a twentieth)"),
 	FLAG("no-dax", 'n', no_dax, "plain block device, without DAX"),
+	VALUE("offset", 'O', "BYTES", "the block at that place of the pool's device"),
+	VALUE("pfn", 'P', "N", "the block with that page frame number"),
 	FLAG("quick", 'q', quick, "leave out what takes time to count"),
 	FLAG("readonly", 'r', readonly, "allow no writes"),
 	VALUE("size", 's', "SIZE", "size of the volume"),
@@ -185,6 +193,16 @@ static int set_value(struct args *a, int key, const char *name,
 	int bad = 0;
 
 	switch (key) {
+	case 'B':
+		bad = number_parse(value, UINT64_MAX, &a->block);
+		break;
+	case 'O':
+		bad = number_parse(value, UINT64_MAX, &a->block);
+		a->block >>= DAXCOW_BLOCK_SHIFT;
+		break;
+	case 'P':
+		bad = number_parse(value, UINT64_MAX, &a->pfn);
+		break;
 	case 'L':
 		a->label = value;
 		break;
@@ -283,6 +301,7 @@ static int run(int argc, char **argv)
 {
 	struct args a = {
 		.low_water = NOT_GIVEN, .id = NOT_GIVEN, .offset = NOT_GIVEN,
+		.block = NOT_GIVEN, .pfn = NOT_GIVEN,
 	};
 	const struct command *cmd = NULL;
 	bool seen[ARRAY_SIZE(options)] = { };

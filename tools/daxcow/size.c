@@ -14,14 +14,16 @@ static const char units[] = "KMGTP";
 
 int number_parse(const char *text, u64 max, u64 *number)
 {
+	int base = !strncmp(text, "0x", 2) ? 16 : 10;
 	unsigned long long value;
 	char *end;
 
 	/* strtoull() takes signs and blanks */
-	if (!isdigit((unsigned char)*text))
+	if (base == 16 ? !isxdigit((unsigned char)text[2]) :
+			 !isdigit((unsigned char)*text))
 		return -EINVAL;
 	errno = 0;
-	value = strtoull(text, &end, 10);
+	value = strtoull(text, &end, base);
 	if (errno || *end || value > max)
 		return -EINVAL;
 	*number = value;

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Who owns a block, and where a volume's blocks lie: daxcow owners, map.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include <json-c/json.h>
+#include <linux/dm-daxcow.h>
+#include "pool.h"
+
+#define CONTROL "/dev/daxcow"
+
+static const struct column owner_columns[] = {
+	{ "volume", "VOLUME", COLUMN_TEXT },
+	{ "id", "ID", COLUMN_NUMBER },
+	{ "offset", "OFFSET", COLUMN_NUMBER },
+	{ "length", "LENGTH", COLUMN_BYTES },
+	{ "device", "DEVICE", COLUMN_TEXT },
+	{ }
+};
+
+static const struct column map_columns[] = {
+	{ "offset", "OFFSET", COLUMN_NUMBER },
+	{ "length", "LENGTH", COLUMN_BYTES },
+	{ "block", "BLOCK", COLUMN_NUMBER },
+	{ }
+};
+
+static int control_open(int *fd)
+{
+	*fd = open(CONTROL, O_RDWR | O_CLOEXEC);
+	if (*fd >= 0)
+		return EXIT_DONE;
+	if (errno == ENOENT)
+		return fail(EXIT_NO_KERNEL, "%s is missing: is the module dm-daxcow loaded, and new enough?",
+			    CONTROL);
+	return fail_errno(errno, "%s", CONTROL);
+}
+
+/* ---- owners ---- */
+
+static struct json_object *describe_owner(const struct pool *pool,
+					  const struct daxcow_owner_range *o)
+{
+	struct json_object *row = json_object_new_object();
+	char text[VOLUME_TEXT];
+	size_t i;
+
+	/* one that has come since is not in the list of volumes */
+	snprintf(text, sizeof(text), "id:%u", o->volume);
+	for (i = 0; i < pool->volumes; i++) {
+		if (pool->volume[i].id != o->volume)
+			continue;
+		volume_text(&pool->volume[i], text);
+		json_set_text(row, "device", pool->volume[i].device);
+	}
+	json_set_text(row, "volume", text);
+	json_set_number(row, "id", o->volume);
+	json_set_number(row, "offset", o->start << DAXCOW_BLOCK_SHIFT);
+	json_set_number(row, "length", o->nr << DAXCOW_BLOCK_SHIFT);
+	return row;
+}
+
+static int owners_failed(const struct pool *pool, int err)
+{
+	if (err == ERANGE)
+		return fail(EXIT_NOT_FOUND, "%s: that block is not in the pool",
+			    pool->dm.name);
+	return fail_errno(err, "%s: cannot ask for the owners", pool->dm.name);
+}
+
+static int get_owners(const struct args *a, const struct pool *pool, int fd,
+		      struct daxcow_ioc_owners *x, struct json_object *rows)
+{
+	struct daxcow_owner_range page[256];
+	__u32 i;
+
+	*x = (struct daxcow_ioc_owners) {
+		.size = sizeof(*x),
+		.major = pool->dm.major,
+		.minor = pool->dm.minor,
+		.owners = (uintptr_t)page,
+	};
+	do {
+		x->block = a->pfn == NOT_GIVEN ? a->block : a->pfn;
+		x->flags = a->pfn == NOT_GIVEN ? 0 : DAXCOW_OWNERS_PFN;
+		x->nr = ARRAY_SIZE(page);
+		if (ioctl(fd, DAXCOW_IOC_OWNERS, x))
+			return owners_failed(pool, errno);
+		for (i = 0; i < x->nr; i++)
+			json_object_array_add(rows, describe_owner(pool, &page[i]));
+		x->first += x->nr;
+		progress("%llu of %llu", (unsigned long long)x->first,
+			 (unsigned long long)x->total);
+	} while (x->nr && x->first < x->total);
+	return EXIT_DONE;
+}
+
+static int no_owner(const struct pool *pool, const struct daxcow_ioc_owners *x)
+{
+	return fail(EXIT_NOT_FOUND, x->use == DAXCOW_USE_POOL ?
+		    "%s: block %llu is the pool's own, and no volume's" :
+		    "%s: block %llu is not in use", pool->dm.name,
+		    (unsigned long long)x->block);
+}
+
+int cmd_owners(const struct args *a)
+{
+	struct daxcow_ioc_owners x;
+	struct json_object *rows;
+	bool by_block = a->block != NOT_GIVEN, by_pfn = a->pfn != NOT_GIVEN;
+	struct pool pool;
+	int rc, fd;
+
+	if (by_block == by_pfn)
+		return fail(EXIT_USAGE, "which block? give one of --block, --offset and --pfn");
+	rc = pool_open(&pool, a->word[0]);
+	if (rc)
+		return rc;
+	rc = control_open(&fd);
+	if (rc)
+		goto out_pool;
+	rows = json_object_new_array();
+	rc = get_owners(a, &pool, fd, &x, rows);
+	if (!rc && !x.total)
+		rc = no_owner(&pool, &x);
+	if (rc)
+		json_object_put(rows);
+	else
+		rc = print_rows(a, "owners", rows, owner_columns);
+	close(fd);
+out_pool:
+	pool_close(&pool);
+	return rc;
+}
+
+/* ---- map ---- */
+
+static int get_map(const struct pool *pool, const struct volume *v, int fd,
+		   u64 start, u64 end, struct json_object *rows)
+{
+	struct daxcow_extent page[256];
+	struct daxcow_ioc_map x = {
+		.size = sizeof(x),
+		.major = pool->dm.major,
+		.minor = pool->dm.minor,
+		.volume = v->id,
+		.start = start,
+		.end = end,
+		.extents = (uintptr_t)page,
+	};
+	__u32 i;
+
+	do {
+		x.nr = ARRAY_SIZE(page);
+		if (ioctl(fd, DAXCOW_IOC_MAP, &x))
+			return fail_errno(errno, "%s: cannot ask for the map",
+					  pool->dm.name);
+		for (i = 0; i < x.nr; i++) {
+			struct json_object *row = json_object_new_object();
+
+			json_set_number(row, "offset",
+					page[i].start << DAXCOW_BLOCK_SHIFT);
+			json_set_number(row, "length",
+					page[i].nr << DAXCOW_BLOCK_SHIFT);
+			json_set_number(row, "block", page[i].block);
+			json_object_array_add(rows, row);
+		}
+		progress("%llu MiB", (unsigned long long)x.start >> 8);
+	} while (x.start < x.end);
+	return EXIT_DONE;
+}
+
+/* [OFFSET [LENGTH]] in bytes, as blocks; what they touch. */
+static int parse_range(const struct args *a, u64 *start, u64 *end)
+{
+	u64 offset = 0, length = DAXCOW_MAX_VOLUME_BLOCKS << DAXCOW_BLOCK_SHIFT;
+
+	if (a->words > 2 && number_parse(a->word[2], length, &offset))
+		return fail(EXIT_USAGE, "\"%s\" is not an offset in bytes",
+			    a->word[2]);
+	if (a->words > 3 && size_parse(a->word[3], &length))
+		return fail(EXIT_USAGE, "\"%s\" is not a length", a->word[3]);
+	*start = offset >> DAXCOW_BLOCK_SHIFT;
+	*end = *start + (length >> DAXCOW_BLOCK_SHIFT);
+	return EXIT_DONE;
+}
+
+int cmd_map(const struct args *a)
+{
+	struct json_object *rows;
+	struct volume *v;
+	struct pool pool;
+	u64 start = 0, end = 0;
+	int rc, fd;
+
+	rc = parse_range(a, &start, &end);
+	if (!rc)
+		rc = pool_open(&pool, a->word[0]);
+	if (rc)
+		return rc;
+	v = pool_volume(&pool, a->word[1], &rc);
+	if (v)
+		rc = control_open(&fd);
+	if (rc)
+		goto out_pool;
+	rows = json_object_new_array();
+	rc = get_map(&pool, v, fd, start, end, rows);
+	if (rc)
+		json_object_put(rows);
+	else
+		rc = print_rows(a, "map", rows, map_columns);
+	close(fd);
+out_pool:
+	pool_close(&pool);
+	return rc;
+}
