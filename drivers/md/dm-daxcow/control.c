@@ -21,6 +21,8 @@
 
 /**
  * struct asked - a pool that is asked something
+ * @md:		its mapped device, held
+ * @pool:	held
  */
 struct asked {
 	struct mapped_device *md;
@@ -231,8 +233,7 @@ union call {
 
 static const struct {
 	unsigned int cmd;
-	/* of the first version */
-	size_t min;
+	size_t min;	/* of the first version */
 	size_t size;
 	int (*fn)(void *x);
 } calls[] = {
