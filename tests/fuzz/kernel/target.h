@@ -22,6 +22,7 @@
 struct pool {
 	struct daxcow_pool *core;
 	void *md;
+	int users, srcu;
 };
 
 #define dm_device_name(md)	"pool"
