@@ -8,7 +8,8 @@
  *   -ENOMEM  no memory; nothing has changed
  *   -ENOSPC  no free block; nothing has changed
  *   -EROFS   the pool was loaded read-only
- *   -EIO     a memory error while copying; nothing has changed
+ *   -EIO     a memory error while copying, or on the way to a block, see
+ *            daxcow_bad_add(); nothing has changed
  *   -EUCLEAN a table turned out damaged while in use; nothing has changed
  *
  * Locks. The engine has one, the pool's mutex, taken inside of each function
@@ -54,6 +55,9 @@ struct daxcow_volume;
  * @progress:	the tables are being walked, and @blocks have been found in use so
  *		far; may be NULL
  * @ctx:	passed to all
+ * @bad:	blocks that are known to be bad when the pool is loaded; not used
+ *		after that
+ * @nr_bad:	their number
  */
 struct daxcow_host {
 	bool (*busy)(void *ctx, u64 block, u64 nr);
@@ -61,6 +65,8 @@ struct daxcow_host {
 	void (*wake)(void *ctx);
 	void (*progress)(void *ctx, u64 blocks);
 	void *ctx;
+	const u64 *bad;
+	size_t nr_bad;
 };
 
 /**
@@ -124,10 +130,14 @@ void daxcow_unload(struct daxcow_pool *pool);
  * @nr_volumes:	volumes
  * @copies:	blocks copied to break sharing, since load
  * @provisions:	blocks given to unmapped places, since load
+ * @nr_bad:	blocks whose memory failed
+ * @nr_retired:	those of them, or of former ones, that nobody owns and that are
+ *		not used
  */
 struct daxcow_pool_info {
 	u64 nr_blocks, nr_free, nr_pending, nr_meta, nr_data;
 	u64 nr_chunks_free, reserve, nr_volumes, copies, provisions;
+	u64 nr_bad, nr_retired;
 	u64 trans, zero_block, chunk_offset, created;
 	u64 dram_bytes;
 	u8 uuid[DAXCOW_UUID_SIZE];
@@ -216,7 +226,10 @@ struct daxcow_volume_info {
 	int level;
 };
 
-/* The volume with the smallest id >= @id. -ENOENT when there is none. */
+/*
+ * The volume with the smallest id >= @id. -ENOENT when there is none. Of one whose
+ * record is bad only the id is known.
+ */
 int daxcow_next_volume(struct daxcow_pool *pool, u32 id,
 		       struct daxcow_volume_info *info);
 
@@ -254,7 +267,8 @@ void daxcow_volume_mapped(struct daxcow_volume *vol, u64 *mapped, u64 *highest);
  *
  * Context: read section; takes no lock.
  * Return: how many blocks from @vblk on lie contiguously (or are unmapped),
- * at least 1 and at most @nr; -EUCLEAN.
+ * at least 1 and at most @nr; -EUCLEAN, -EIO. Some of them may be bad: see
+ * daxcow_bad_find().
  */
 long daxcow_lookup(struct daxcow_volume *vol, u64 vblk, u64 nr, u64 *block);
 
@@ -331,6 +345,7 @@ enum daxcow_use {
 	DAXCOW_BLOCK_TABLE,	/* of volumes */
 	DAXCOW_BLOCK_RECORD,	/* of a volume */
 	DAXCOW_BLOCK_POOL,	/* superblocks, directory, zero chunk */
+	DAXCOW_BLOCK_RETIRED,	/* bad, and nobody's */
 };
 
 /**
@@ -357,12 +372,33 @@ int daxcow_owners(struct daxcow_pool *pool, u64 block, enum daxcow_use *use,
 		  int (*fn)(void *arg, const struct daxcow_owner *o),
 		  void *arg);
 
+/* ---- memory that failed ---- */
+
+/**
+ * daxcow_bad_add() - nobody is to use a block any more
+ *
+ * It keeps its owners. What writes part of it, or would copy it, gets -EIO, and
+ * what replaces or unmaps it does so. Nobody is given it, now or when the last
+ * owner has left. What is below a table that is bad cannot be found (-EIO); without
+ * the superblock or the directory the pool is read-only.
+ *
+ * Return: 0, -EEXIST when it is bad already, -ERANGE, or -ENOMEM: the pool is
+ * read-only then.
+ */
+int daxcow_bad_add(struct daxcow_pool *pool, u64 block);
+
+/* The block is good again, whatever it contains. -ENOENT, -ERANGE. */
+int daxcow_bad_clear(struct daxcow_pool *pool, u64 block);
+
+/* How many blocks from @block on are good, up to @nr. Takes no lock. */
+u64 daxcow_bad_find(const struct daxcow_pool *pool, u64 block, u64 nr);
+
 /**
  * daxcow_verify() - compare the tables with what is kept in memory (I4)
  *
  * Walks everything again into a second copy. Slow; for tests and check.
- * Return: 0, -EUCLEAN with @report set, -ENOMEM, or -EBUSY while owners that
- * left wait to be reclaimed.
+ * Return: 0, -EUCLEAN with @report set, -ENOMEM, -EBUSY while owners that
+ * left wait to be reclaimed, or -EIO when a table cannot be read.
  */
 int daxcow_verify(struct daxcow_pool *pool, struct daxcow_report *report);
 

@@ -333,6 +333,15 @@ struct write {
 	bool whole;
 };
 
+static int copy_good(struct daxcow_pool *pool, void *dst, u64 block, size_t len)
+{
+	u64 nr = len >> DAXCOW_BLOCK_SHIFT;
+
+	if (daxcow_bad_find(pool, block, nr) < nr)
+		return -EIO;
+	return pm_copy(dst, pool_addr(pool, block), len);
+}
+
 /* Write the content of a new block or chunk. */
 static int content_write(struct daxcow_pool *pool, struct change *c,
 			 const struct write *w)
@@ -344,8 +353,7 @@ static int content_write(struct daxcow_pool *pool, struct change *c,
 
 	if (!w || !w->whole) {
 		if (c->old.type == DAXCOW_ENTRY_DATA)
-			ret = pm_copy(dst, pool_addr(pool, c->old.block + off),
-				      len);
+			ret = copy_good(pool, dst, c->old.block + off, len);
 		else
 			pm_zero(dst, len);
 	}
@@ -470,7 +478,7 @@ static int find_to_map(struct daxcow_pool *pool, struct tree *t, u64 vblk,
 	return ret ? ret : find_for_write(pool, t, vblk, p);
 }
 
-/* From @p on, how many blocks are this volume's own and contiguous. */
+/* From @p on, how many blocks are this volume's own, good, and contiguous. */
 static u64 own_run(struct daxcow_pool *pool, const struct place *p, u64 vblk,
 		   u64 nr, u64 *block)
 {
@@ -496,7 +504,7 @@ static u64 own_run(struct daxcow_pool *pool, const struct place *p, u64 vblk,
 		if (!desc_exclusive(space_desc(pool, *block + n)))
 			break;
 	}
-	return n;
+	return daxcow_bad_find(pool, *block, n);
 }
 
 /*
@@ -526,7 +534,9 @@ static bool want_chunk(struct daxcow_pool *pool, const struct change *c)
 	if (c->old.type == DAXCOW_ENTRY_NODE)
 		return false;
 	if (c->old.type == DAXCOW_ENTRY_DATA &&
-	    chunk_partly_own(pool, c->old.block))
+	    (chunk_partly_own(pool, c->old.block) ||
+	     daxcow_bad_find(pool, c->old.block, DAXCOW_CHUNK_BLOCKS) <
+	     DAXCOW_CHUNK_BLOCKS))
 		return false;
 	if (c->old.type == DAXCOW_ENTRY_DATA && pool->cow != DAXCOW_COW_AUTO)
 		return pool->cow == DAXCOW_COW_2M;
@@ -675,10 +685,13 @@ static int remove_at(struct daxcow_pool *pool, struct tree *t, u64 vblk,
 	int ret;
 
 	ret = find_for_write(pool, t, vblk, &c.at);
-	if (ret)
+	if (ret && (ret != -EIO || !target))
 		return ret;
-	/* the walk may have gone below the target, into a node of its own */
-	if (c.at.level < target) {
+	/*
+	 * The walk may have gone below the target, into a node of its own, or
+	 * have come to one that is bad.
+	 */
+	if (ret || c.at.level < target) {
 		ret = tree_find(pool, t->root_slot, vblk, target, &c.at);
 		if (ret)
 			return ret;
@@ -722,10 +735,11 @@ int cow_discard(struct daxcow_pool *pool, struct tree *t, u64 vblk, u64 nr)
 		if (root.e.type == DAXCOW_ENTRY_NONE)
 			return 0;
 		ret = tree_find(pool, t->root_slot, vblk, 0, &p);
-		if (ret)
+		/* a table that is bad can only be left with all that it covers */
+		if (ret && ret != -EIO)
 			return ret;
 		n = level_span(p.level) - (vblk & (level_span(p.level) - 1));
-		if (p.e.type != DAXCOW_ENTRY_NONE) {
+		if (ret || p.e.type != DAXCOW_ENTRY_NONE) {
 			int level = piece_level(&root, vblk, end - vblk);
 
 			ret = remove_at(pool, t, vblk, level, &n);

@@ -15,8 +15,12 @@
 /* As tree_load(), for directory nodes and DIR_ROOT_LEVEL. */
 int dir_load(struct daxcow_pool *pool, u64 slot, int level, struct entry *e)
 {
-	u64 raw = pm_load(slot_word(pool, slot));
+	u64 raw;
 
+	*e = (struct entry) { .type = DAXCOW_ENTRY_NONE };
+	if (unlikely(bad_test(pool, slot_block(slot))))
+		return -EIO;
+	raw = pm_load(slot_word(pool, slot));
 	*e = entry_decode(raw);
 	if (!raw)
 		return 0;
@@ -307,8 +311,11 @@ bool record_bad(const struct daxcow_record *r)
 int record_read(struct daxcow_pool *pool, u64 block, u32 id,
 		struct daxcow_record *r)
 {
-	int ret = pm_read(r, pool_addr(pool, block), sizeof(*r));
+	int ret;
 
+	if (bad_test(pool, block))
+		return -EIO;
+	ret = pm_read(r, pool_addr(pool, block), sizeof(*r));
 	if (ret)
 		return ret;
 	return record_bad(r) || le32_to_cpu(r->id) != id ? -EUCLEAN : 0;

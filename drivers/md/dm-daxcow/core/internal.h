@@ -76,6 +76,7 @@ enum kind {
 	KIND_DIR = KIND_NODE + DAXCOW_MAX_LEVEL + 1,	/* + level */
 	KIND_RECORD = KIND_DIR + DAXCOW_DIR_LEVEL + 1,
 	KIND_RESERVED,		/* superblocks, zero chunk, beyond the pool */
+	KIND_BAD,		/* nobody's, and not to be used */
 };
 
 /**
@@ -204,6 +205,8 @@ struct daxcow_volume {
  * @lock:	everything below that is not constant, and all tables
  * @base:	memory of block 0
  * @pad:	blocks by which chunk 0 begins before block 0
+ * @bad:	blocks whose memory failed; NULL until there is one
+ * @stale:	a table that could not be read was taken apart
  * @scratch:	a node while it is built
  * @incoming:	owners that left since the last batch
  * @ready:	owners that nobody can see any more
@@ -226,6 +229,9 @@ struct daxcow_pool {
 	u64 nr_chunks_free;
 	u64 nr_free, reserve, nr_meta, nr_data, nr_volumes;
 	u64 nr_splits, copies, provisions;
+	u64 nr_bad, nr_retired;
+	struct bad_map *bad;
+	bool stale;
 	struct queue incoming, ready;
 	struct daxcow_volume *volumes;
 	__le64 *scratch;
@@ -281,6 +287,25 @@ void reclaim_put_copied(struct daxcow_pool *pool, u64 slot, struct entry e);
 void reclaim_put_now(struct daxcow_pool *pool, u64 slot, struct entry e);
 void reclaim_flush(struct daxcow_pool *pool, size_t nr);
 void reclaim_exit(struct daxcow_pool *pool);
+
+/* ---- memory that failed (bad.c) ---- */
+
+/**
+ * struct bad_map - a bit for each block
+ * @older:	what this one has replaced
+ * @nr_blocks:	bits
+ */
+struct bad_map {
+	struct bad_map *older;
+	u64 nr_blocks;
+	u64 bits[];
+};
+
+bool bad_test(const struct daxcow_pool *pool, u64 block);
+int bad_init(struct daxcow_pool *pool, const u64 *block, size_t nr);
+int bad_retire(struct daxcow_pool *pool);
+bool bad_tables(struct daxcow_pool *pool);
+void bad_exit(struct daxcow_pool *pool);
 
 /* ---- trees (tree.c) ---- */
 

@@ -142,6 +142,16 @@ static int super_word(struct daxcow_pool *pool, unsigned int index,
 	return -EUCLEAN;
 }
 
+static bool host_says_bad(const struct daxcow_pool *pool, u64 block)
+{
+	size_t i;
+
+	for (i = 0; i < pool->host.nr_bad; i++)
+		if (pool->host.bad[i] == block)
+			return true;
+	return false;
+}
+
 /* Read and check the superblock; sets pool->super and the geometry. */
 int load_super(struct daxcow_pool *pool, u64 dev_blocks,
 	       struct daxcow_report *report)
@@ -153,6 +163,8 @@ int load_super(struct daxcow_pool *pool, u64 dev_blocks,
 	if (dev_blocks < DAXCOW_MIN_BLOCKS)
 		return super_bad(report, DAXCOW_BAD_TRUNCATED, dev_blocks,
 				 -EMEDIUMTYPE);
+	if (host_says_bad(pool, DAXCOW_SUPER_BLOCK))
+		return super_bad(report, DAXCOW_BAD_READ, 0, -EUCLEAN);
 	/* what is on a device that is no pool does not matter */
 	if (pm_read(&magic, pool->base, sizeof(magic)))
 		return super_bad(report, DAXCOW_BAD_READ, 0, -EUCLEAN);
@@ -191,6 +203,8 @@ static int check_zero(struct walk *w)
 	for (b = 0; b < DAXCOW_CHUNK_BLOCKS; b++) {
 		u64 slot = slot_of(pool->zero_block + b, 0);
 
+		if (bad_test(pool, pool->zero_block + b))
+			continue;
 		for (i = 0; i < DAXCOW_NODE_SLOTS; i++) {
 			u64 v = pm_load(slot_word(pool, slot + i));
 
@@ -230,7 +244,7 @@ static int reserve_fixed(struct walk *w)
 		ret = space_take(pool, DAXCOW_BACKUP_BLOCK, KIND_RESERVED);
 	for (i = 0; i < DAXCOW_CHUNK_BLOCKS && !ret; i++)
 		ret = space_take(pool, pool->zero_block + i, KIND_RESERVED);
-	if (!ret)
+	if (!ret && !bad_test(pool, DAXCOW_BACKUP_BLOCK))
 		ret = check_backup(w);
 	if (!ret)
 		ret = check_zero(w);
@@ -383,6 +397,20 @@ static void push(struct walk *w, u64 block, enum kind kind, int level)
 	}
 }
 
+/*
+ * A table that is known to be bad is not looked into. What it names is not
+ * known, so nothing is given to anybody. No volume is found without the
+ * directory.
+ */
+static int skip_bad(struct walk *w, u64 slot, int level, struct entry e)
+{
+	if (e.type == DAXCOW_ENTRY_DIR)
+		return bad(w, DAXCOW_BAD_READ, slot_of(e.block, 0), level, 0);
+	w->pool->nr_volumes += e.type == DAXCOW_ENTRY_RECORD;
+	w->pool->read_only = true;
+	return 0;
+}
+
 static int walk_entry(struct walk *w, struct frame *f, u64 slot)
 {
 	u64 raw = pm_load(slot_word(w->pool, slot));
@@ -399,6 +427,8 @@ static int walk_entry(struct walk *w, struct frame *f, u64 slot)
 	ret = own(w, slot, f->level, raw, e, &first);
 	if (ret || !first || e.type == DAXCOW_ENTRY_DATA)
 		return ret;
+	if (bad_test(w->pool, e.block))
+		return skip_bad(w, slot, f->level, e);
 	if (e.type == DAXCOW_ENTRY_RECORD) {
 		ret = check_record(w, e.block, frame_id(w));
 		if (ret)
@@ -463,9 +493,13 @@ int load_tables(struct daxcow_pool *pool, struct daxcow_report *report)
 	w->record = kvzalloc(sizeof(*w->record), GFP_KERNEL);
 	ret = w->record ? space_init(pool, pool->nr_blocks) : -ENOMEM;
 	if (!ret)
+		ret = bad_init(pool, pool->host.bad, pool->host.nr_bad);
+	if (!ret)
 		ret = reserve_fixed(w);
 	if (!ret)
 		ret = walk_all(w);
+	if (!ret)
+		ret = bad_retire(pool);
 	kvfree(w->record);
 	kvfree(w);
 	return ret;

@@ -85,6 +85,7 @@ static void pool_free(struct daxcow_pool *pool)
 {
 	space_exit(pool);
 	reclaim_exit(pool);
+	bad_exit(pool);
 	mutex_destroy(&pool->lock);
 	kvfree(pool->scratch);
 	kvfree(pool->super);
@@ -133,6 +134,8 @@ int daxcow_load(struct daxcow_pool **poolp, void *base, u64 nr_blocks,
 		return ret;
 	}
 	set_reserve(pool);
+	pool->host.bad = NULL;
+	pool->host.nr_bad = 0;
 	*poolp = pool;
 	return 0;
 }
@@ -146,6 +149,8 @@ static u64 trans_read(struct daxcow_pool *pool)
 {
 	u64 slot = slot_of(DAXCOW_SUPER_BLOCK, DAXCOW_SLOT_TRANS);
 
+	if (bad_test(pool, DAXCOW_SUPER_BLOCK))
+		return 0;
 	return entry_decode(pm_load(slot_word(pool, slot))).block;
 }
 
@@ -163,6 +168,8 @@ void daxcow_pool_info(struct daxcow_pool *pool, struct daxcow_pool_info *info)
 	info->nr_volumes = pool->nr_volumes;
 	info->copies = pool->copies;
 	info->provisions = pool->provisions;
+	info->nr_bad = pool->nr_bad;
+	info->nr_retired = pool->nr_retired;
 	info->trans = trans_read(pool);
 	info->zero_block = pool->zero_block;
 	info->chunk_offset = le64_to_cpu(pool->super->chunk_offset);

@@ -306,8 +306,10 @@ static int children_each(struct daxcow_pool *pool, u64 *slot, long *work,
 			return -EAGAIN;
 		--*work;
 		/* who is named by a damaged entry is not freed */
-		if (tree_load(pool, *slot, level, &e) ||
-		    e.type == DAXCOW_ENTRY_NONE)
+		ret = tree_load(pool, *slot, level, &e);
+		if (ret == -EIO)
+			pool->stale = true;
+		if (ret || e.type == DAXCOW_ENTRY_NONE)
 			continue;
 		room = is_chunk(e) ? DAXCOW_CHUNK_BLOCKS : 1;
 		*work -= room;

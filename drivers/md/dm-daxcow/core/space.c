@@ -266,6 +266,8 @@ static void count_kind(struct daxcow_pool *pool, enum kind kind, s64 nr)
 	pool->nr_free -= nr;
 	if (kind == KIND_DATA)
 		pool->nr_data += nr;
+	else if (kind == KIND_BAD)
+		pool->nr_retired += nr;
 	else
 		pool->nr_meta += nr;
 }
@@ -372,6 +374,11 @@ void space_free(struct daxcow_pool *pool, u64 block)
 
 	count_kind(pool, desc_kind(&s->desc[i]), -1);
 	desc_drop(&s->desc[i]);
+	if (bad_test(pool, block)) {
+		desc_set_kind(&s->desc[i], KIND_BAD);
+		count_kind(pool, KIND_BAD, 1);
+		return;
+	}
 	split_set_free(s, i);
 	if (s->nr_free == 1)
 		chunk_list_add(pool, c, true);

@@ -29,13 +29,17 @@ static bool entry_legal(struct entry e, int level)
 
 /*
  * Read and check the entry at @slot, which is in a node of @level, or
- * ROOT_LEVEL. Load has checked it once, but memory can fail since. Returns 0
- * or -EUCLEAN.
+ * ROOT_LEVEL. Load has checked it once, but memory can fail since. Returns 0,
+ * -EUCLEAN, or -EIO when the node is known to be bad.
  */
 int tree_load(struct daxcow_pool *pool, u64 slot, int level, struct entry *e)
 {
-	u64 raw = pm_load(slot_word(pool, slot));
+	u64 raw;
 
+	*e = (struct entry) { .type = DAXCOW_ENTRY_NONE };
+	if (unlikely(bad_test(pool, slot_block(slot))))
+		return -EIO;
+	raw = pm_load(slot_word(pool, slot));
 	*e = entry_decode(raw);
 	if (!raw)
 		return 0;
@@ -145,7 +149,10 @@ long daxcow_lookup(struct daxcow_volume *vol, u64 vblk, u64 nr, u64 *block)
 	return min(left, nr);
 }
 
-/* Blocks mapped by what @e names. Under the lock. Returns 0 or -EUCLEAN. */
+/*
+ * Blocks mapped by what @e names, without what is below a node that is bad.
+ * Under the lock. Returns 0 or -EUCLEAN.
+ */
 int tree_mapped(struct daxcow_pool *pool, struct entry e, u64 *mapped)
 {
 	struct {
@@ -168,6 +175,10 @@ int tree_mapped(struct daxcow_pool *pool, struct entry e, u64 *mapped)
 		}
 		ret = tree_load(pool, slot_of(stack[level].block,
 					      stack[level].index++), level, &e);
+		if (ret == -EIO) {
+			level++;
+			continue;
+		}
 		if (ret)
 			return ret;
 		if (e.type == DAXCOW_ENTRY_DATA) {

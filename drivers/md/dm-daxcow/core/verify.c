@@ -38,6 +38,8 @@ static enum daxcow_use use_of(enum kind kind)
 {
 	if (kind == KIND_FREE)
 		return DAXCOW_BLOCK_FREE;
+	if (kind == KIND_BAD)
+		return DAXCOW_BLOCK_RETIRED;
 	if (kind == KIND_DATA)
 		return DAXCOW_BLOCK_DATA;
 	if (is_node(kind))
@@ -52,6 +54,21 @@ static u64 covers(enum kind kind)
 		return 1;
 	return is_node(kind) ? level_span(kind - KIND_NODE + 1) :
 			       DAXCOW_MAX_VOLUME_BLOCKS;
+}
+
+/* The id under which the directory has a record: it cannot fail as memory can. */
+static u32 record_id(struct daxcow_pool *pool, u64 block)
+{
+	u64 id = 0;
+	int level;
+
+	for (level = 0; level <= DAXCOW_DIR_LEVEL; level++) {
+		u64 slot = desc_owner(space_desc(pool, block), 0);
+
+		id += slot_index(slot) * level_span(level);
+		block = slot_block(slot);
+	}
+	return id;
 }
 
 /*
@@ -72,13 +89,11 @@ static int walk_up(struct daxcow_pool *pool, u64 block, u64 nr,
 
 		if (desc_kind(d) == KIND_RECORD) {
 			struct daxcow_owner o = { .vblk = u->vblk, .nr = nr };
-			u64 slot = slot_of(u->block,
-					   offsetof(struct daxcow_record, id) / 8);
 
 			depth--;
 			if (!desc_owners(d))
 				continue;
-			o.volume = (u32)pm_load(slot_word(pool, slot));
+			o.volume = record_id(pool, u->block);
 			any = true;
 			ret = fn(arg, &o);
 		} else if (u->next == desc_owners(d) || depth == UP_DEPTH) {
@@ -164,6 +179,7 @@ static int compare(struct daxcow_pool *pool, struct daxcow_pool *again,
 	if (pool->nr_free == again->nr_free &&
 	    pool->nr_data == again->nr_data &&
 	    pool->nr_meta == again->nr_meta &&
+	    pool->nr_retired == again->nr_retired &&
 	    pool->nr_volumes == again->nr_volumes)
 		return 0;
 	*report = (struct daxcow_report) {
@@ -175,6 +191,21 @@ static int compare(struct daxcow_pool *pool, struct daxcow_pool *again,
 	return -EUCLEAN;
 }
 
+/* All blocks that are bad, or NULL when there is none, or no memory. */
+static u64 *bad_list(struct daxcow_pool *pool, size_t *nr)
+{
+	u64 *list = NULL, at = 0;
+
+	*nr = 0;
+	if (pool->nr_bad)
+		list = kvcalloc(pool->nr_bad, sizeof(*list), GFP_KERNEL);
+	while (list && *nr < pool->nr_bad) {
+		at += daxcow_bad_find(pool, at, pool->nr_blocks - at);
+		list[(*nr)++] = at++;
+	}
+	return list;
+}
+
 int daxcow_verify(struct daxcow_pool *pool, struct daxcow_report *report)
 {
 	struct daxcow_host host = {
@@ -183,13 +214,20 @@ int daxcow_verify(struct daxcow_pool *pool, struct daxcow_report *report)
 	};
 	struct daxcow_report none;
 	struct daxcow_pool *again;
+	u64 *bad;
 	int ret;
 
 	if (!report)
 		report = &none;
 	mutex_lock(&pool->lock);
+	bad = bad_list(pool, &host.nr_bad);
+	host.bad = bad;
 	if (pool->incoming.nr || pool->ready.nr)
 		ret = -EBUSY;
+	else if (pool->nr_bad && !bad)
+		ret = -ENOMEM;
+	else if (bad_tables(pool))
+		ret = -EIO;
 	else
 		ret = daxcow_load(&again, pool->base, pool->dev_blocks,
 				  DAXCOW_LOAD_RO, &host, report);
@@ -198,5 +236,6 @@ int daxcow_verify(struct daxcow_pool *pool, struct daxcow_report *report)
 		daxcow_unload(again);
 	}
 	mutex_unlock(&pool->lock);
+	kvfree(bad);
 	return ret;
 }

@@ -443,10 +443,19 @@ int daxcow_next_volume(struct daxcow_pool *pool, u32 id,
 		return -ENOMEM;
 	mutex_lock(&pool->lock);
 	ret = dir_next(pool, &id, &record);
-	if (!ret)
-		ret = record_read(pool, record, id, r);
+	if (ret)
+		goto out_unlock;
+	ret = record_read(pool, record, id, r);
+	if (ret == -EIO) {
+		/* one whose record is bad does not hide the others */
+		memset(r, 0, sizeof(*r));
+		r->id = cpu_to_le32(id);
+		r->origin = cpu_to_le32(DAXCOW_NO_ORIGIN);
+		ret = 0;
+	}
 	if (!ret)
 		info_fill(pool, r, record, info);
+out_unlock:
 	mutex_unlock(&pool->lock);
 	kvfree(r);
 	return ret;

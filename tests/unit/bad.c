@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Memory that failed: who still gets a bad block, and when it is used again.
+ */
+#include "rig.h"
+
+static struct daxcow_pool_info info_of(struct rig *r)
+{
+	struct daxcow_pool_info i;
+
+	daxcow_pool_info(r->pool, &i);
+	return i;
+}
+
+static void must_fail(struct rig *r, int v, u64 vblk)
+{
+	u64 block;
+
+	assert_int_equal(daxcow_provision(r->vol[v], vblk, 1, &block), -EIO);
+}
+
+static int stop(void *arg, const struct daxcow_owner *o)
+{
+	++*(u64 *)arg;
+	return 0;
+}
+
+static u64 owners(struct rig *r, u64 block, enum daxcow_use *use)
+{
+	u64 nr = 0;
+
+	daxcow_owners(r->pool, block, use, stop, &nr);
+	return nr;
+}
+
+/* Take all that is left. */
+static u64 take_all(struct rig *r, u64 vblk, u64 except)
+{
+	u64 block, nr = 0;
+
+	while (daxcow_provision(r->vol[0], vblk++, 1, &block) == 1) {
+		assert_int_not_equal(block, except);
+		nr++;
+	}
+	return nr;
+}
+
+static void free_block_is_not_used(void **state)
+{
+	struct rig *r = *state;
+	u64 p = own(r, 0, 5);
+	struct daxcow_pool_info before;
+
+	assert_int_equal(daxcow_discard(r->vol[0], 5, 1), 0);
+	drain(r);
+	before = info_of(r);
+	assert_int_equal(daxcow_bad_add(r->pool, p), 0);
+	assert_int_equal(daxcow_bad_add(r->pool, p), -EEXIST);
+	assert_int_equal(daxcow_bad_add(r->pool, BLOCKS), -ERANGE);
+	assert_int_equal(info_of(r).nr_free, before.nr_free - 1);
+	assert_int_equal(info_of(r).nr_retired, 1);
+	assert_int_equal(daxcow_verify(r->pool, NULL), 0);
+	take_all(r, 0, p);
+	assert_int_equal(daxcow_bad_clear(r->pool, p), 0);
+	assert_int_equal(daxcow_bad_clear(r->pool, p), -ENOENT);
+	assert_int_equal(info_of(r).nr_retired, 0);
+	assert_int_equal(info_of(r).nr_bad, 0);
+}
+
+/* Nor one in the middle of a free chunk, which is no whole chunk any more. */
+static void free_chunk_is_not_used(void **state)
+{
+	struct rig *r = *state;
+	u64 chunks = info_of(r).nr_chunks_free;
+	u64 p = CHUNK * 20 + 3;
+
+	assert_int_equal(daxcow_bad_add(r->pool, p), 0);
+	assert_int_equal(info_of(r).nr_chunks_free, chunks - 1);
+	take_all(r, 0, p);
+	daxcow_discard(r->vol[0], 0, BLOCKS);
+	drain(r);
+	chunks = info_of(r).nr_chunks_free;
+	daxcow_bad_clear(r->pool, p);
+	assert_int_equal(info_of(r).nr_chunks_free, chunks + 1);
+}
+
+/* The owners stay; each is healed by what replaces all of the block. */
+static void shared_block_heals_one_by_one(void **state)
+{
+	static char bytes[DAXCOW_BLOCK_SIZE];
+	enum daxcow_use use;
+	struct rig *r = *state;
+	u64 p = own(r, 0, 5);
+
+	own(r, 0, 6);
+	snapshot(r, 0, 1);
+	snapshot(r, 0, 2);
+	assert_int_equal(daxcow_bad_add(r->pool, p), 0);
+	assert_int_equal(owners(r, p, NULL), 3);
+	assert_int_equal(where(r, 0, 5), p);
+	must_fail(r, 0, 5);
+	assert_int_equal(daxcow_overwrite(r->vol[0], 5, false, fill, bytes),
+			 -EIO);
+	/* its neighbour can be copied */
+	own(r, 1, 6);
+
+	overwrite(r, 0, 5);
+	assert_int_not_equal(where(r, 0, 5), p);
+	assert_int_equal(own(r, 0, 5), where(r, 0, 5));
+	assert_int_equal(daxcow_zero(r->vol[1], 5), 0);
+	assert_int_equal(where(r, 1, 5), DAXCOW_HOLE);
+	must_fail(r, 2, 5);
+	drain(r);
+	/* the last owner does not write it either */
+	must_fail(r, 2, 5);
+	assert_int_equal(info_of(r).nr_retired, 0);
+	assert_int_equal(daxcow_discard(r->vol[2], 5, 1), 0);
+	own(r, 2, 5);
+	drain(r);
+	assert_int_equal(info_of(r).nr_retired, 1);
+	owners(r, p, &use);
+	assert_int_equal(use, DAXCOW_BLOCK_RETIRED);
+	assert_int_equal(daxcow_verify(r->pool, NULL), 0);
+	daxcow_bad_clear(r->pool, p);
+	owners(r, p, &use);
+	assert_int_equal(use, DAXCOW_BLOCK_FREE);
+}
+
+/* Alone, and not as part of a run: the blocks around it can be written. */
+static void own_block_ends_a_run(void **state)
+{
+	struct rig *r = *state;
+	u64 block, p;
+
+	assert_int_equal(daxcow_provision(r->vol[0], CHUNK, CHUNK, &block),
+			 CHUNK);
+	p = block + 3;
+	assert_int_equal(daxcow_bad_add(r->pool, p), 0);
+	assert_int_equal(daxcow_bad_find(r->pool, block, CHUNK), 3);
+	assert_int_equal(daxcow_bad_find(r->pool, p, CHUNK), 0);
+	assert_int_equal(daxcow_bad_find(r->pool, p + 1, CHUNK), CHUNK);
+	assert_int_equal(daxcow_provision(r->vol[0], CHUNK, CHUNK, &block), 3);
+	must_fail(r, 0, CHUNK + 3);
+	assert_int_equal(daxcow_provision(r->vol[0], CHUNK + 4, CHUNK, &block),
+			 CHUNK - 4);
+	/* all of it is written anew */
+	overwrite(r, 0, CHUNK + 3);
+	assert_int_not_equal(where(r, 0, CHUNK + 3), p);
+	drain(r);
+	assert_int_equal(info_of(r).nr_retired, 1);
+}
+
+static void shared_chunk_is_copied_around_it(void **state)
+{
+	struct rig *r = *state;
+	u64 block, p;
+
+	assert_int_equal(daxcow_provision(r->vol[0], CHUNK, CHUNK, &block),
+			 CHUNK);
+	p = block + 3;
+	snapshot(r, 0, 1);
+	/* now the chunk is what is shared, and not the node above it */
+	own(r, 1, 0);
+	assert_int_equal(daxcow_bad_add(r->pool, p), 0);
+	assert_int_equal(daxcow_provision(r->vol[0], CHUNK, CHUNK, &block), 1);
+	must_fail(r, 0, CHUNK + 3);
+	must_fail(r, 1, CHUNK + 3);
+	overwrite(r, 1, CHUNK + 3);
+	assert_int_equal(where(r, 0, CHUNK + 3), p);
+}
+
+/* The block of the node that maps @vblk, found as its only other owner is. */
+static u64 table_of(struct rig *r, u64 vblk)
+{
+	enum daxcow_use use;
+	u64 b;
+
+	for (b = 0; b < BLOCKS; b++) {
+		u64 nr = owners(r, b, &use);
+
+		if (use == DAXCOW_BLOCK_TABLE && nr && where(r, 0, vblk) != b) {
+			struct daxcow_volume *v = r->vol[0];
+			u64 block;
+
+			daxcow_bad_add(r->pool, b);
+			if (daxcow_lookup(v, vblk, 1, &block) == -EIO &&
+			    daxcow_lookup(v, 0, 1, &block) > 0)
+				return b;
+			daxcow_bad_clear(r->pool, b);
+		}
+	}
+	fail();
+	return 0;
+}
+
+/* What is below it cannot be found, all else can, and nothing is given away. */
+static void table_hides_what_is_below(void **state)
+{
+	u64 vblk = CHUNK * 3, block, p, table, free;
+	struct daxcow_volume_info v;
+	struct rig *r = *state;
+
+	own(r, 0, 0);
+	p = own(r, 0, vblk);
+	snapshot(r, 0, 1);
+	table = table_of(r, vblk);
+	must_fail(r, 0, vblk);
+	must_fail(r, 1, vblk + 1);
+	assert_int_equal(daxcow_lookup(r->vol[1], vblk, 1, &block), -EIO);
+	own(r, 1, 0);
+	own(r, 1, CHUNK * 4);
+	assert_int_equal(owners(r, p, NULL), 2);
+	assert_int_equal(owners(r, table, NULL), 2);
+	drain(r);
+	assert_int_equal(daxcow_verify(r->pool, NULL), -EIO);
+	/* it can be opened, left, and taken apart */
+	rig_close(r);
+	assert_int_equal(daxcow_open(r->pool, 0, &r->vol[0]), 0);
+	assert_int_equal(daxcow_discard(r->vol[0], vblk, CHUNK), 0);
+	own(r, 0, vblk);
+	assert_int_equal(daxcow_delete(r->pool, 1), 0);
+	drain(r);
+	assert_int_equal(daxcow_next_volume(r->pool, 1, &v), -ENOENT);
+	/* nobody can tell that it was in the table: it is lost until a load */
+	daxcow_bad_clear(r->pool, table);
+	take_all(r, CHUNK * 8, p);
+	rig_close(r);
+	free = info_of(r).nr_free;
+	daxcow_unload(r->pool);
+	rig_load(r);
+	assert_int_equal(info_of(r).nr_free, free + 2);
+}
+
+static void load_with(struct rig *r, u64 bad, int want)
+{
+	struct daxcow_host host = { .bad = &bad, .nr_bad = 1 };
+
+	rig_close(r);
+	daxcow_unload(r->pool);
+	assert_int_equal(daxcow_load(&r->pool, r->mem, BLOCKS, 0, &host, NULL),
+			 want);
+	if (want)
+		rig_load(r);
+}
+
+/* What is bad when the pool is loaded is not looked at. */
+static void known_at_load(void **state)
+{
+	u64 vblk = CHUNK * 3, p, q, table, block;
+	struct daxcow_volume_info v;
+	struct rig *r = *state;
+
+	own(r, 0, 0);
+	p = own(r, 0, vblk);
+	q = own(r, 0, 1);
+	daxcow_discard(r->vol[0], 1, 1);
+	drain(r);
+	table = table_of(r, vblk);
+	daxcow_bad_clear(r->pool, table);
+
+	load_with(r, p, 0);
+	assert_int_equal(daxcow_open(r->pool, 0, &r->vol[0]), 0);
+	must_fail(r, 0, vblk);
+	own(r, 0, 0);
+	assert_int_equal(daxcow_verify(r->pool, NULL), 0);
+
+	load_with(r, q, 0);
+	assert_int_equal(info_of(r).nr_retired, 1);
+	assert_int_equal(daxcow_verify(r->pool, NULL), 0);
+
+	memset((char *)r->mem + table * DAXCOW_BLOCK_SIZE, 0x5a,
+	       DAXCOW_BLOCK_SIZE);
+	load_with(r, table, 0);
+	assert_true(info_of(r).read_only);
+	assert_int_equal(daxcow_next_volume(r->pool, 0, &v), 0);
+	assert_int_equal(daxcow_open(r->pool, 0, &r->vol[0]), 0);
+	assert_int_equal(daxcow_lookup(r->vol[0], vblk, 1, &block), -EIO);
+	assert_int_equal(daxcow_lookup(r->vol[0], 0, 1, &block), 1);
+	assert_int_equal(daxcow_provision(r->vol[0], 0, 1, &block), -EROFS);
+	memset((char *)r->mem + table * DAXCOW_BLOCK_SIZE, 0, DAXCOW_BLOCK_SIZE);
+	load_with(r, DAXCOW_SUPER_BLOCK, -EUCLEAN);
+}
+
+/* The map of bad blocks reaches what the pool has grown by. */
+static void grown_pool(void **state)
+{
+	struct rig *r = *state;
+	u64 half = BLOCKS / 2, p = BLOCKS - CHUNK / 2;
+	struct daxcow_params params = { .uuid = (const u8 *)"grownpoolgrownpo" };
+
+	rig_close(r);
+	daxcow_unload(r->pool);
+	assert_int_equal(daxcow_format(r->mem, half, &params), 0);
+	rig_load(r);
+	assert_int_equal(daxcow_bad_add(r->pool, half - CHUNK - 1), 0);
+	assert_int_equal(daxcow_bad_add(r->pool, p), -ERANGE);
+	assert_int_equal(daxcow_grow(r->pool, BLOCKS), 0);
+	assert_int_equal(daxcow_bad_find(r->pool, 0, BLOCKS), half - CHUNK - 1);
+	assert_int_equal(daxcow_bad_find(r->pool, half, half), half);
+	assert_int_equal(daxcow_bad_add(r->pool, p), 0);
+	assert_int_equal(daxcow_bad_find(r->pool, half, half), p - half);
+	assert_int_equal(daxcow_bad_find(r->pool, 0, BLOCKS), half - CHUNK - 1);
+	assert_int_equal(info_of(r).nr_retired, 2);
+}
+
+static void record_hides_one_volume(void **state)
+{
+	static char saved[DAXCOW_BLOCK_SIZE];
+	struct daxcow_volume_info v;
+	enum daxcow_use use;
+	struct rig *r = *state;
+	u64 b;
+
+	own(r, 0, 5);
+	snapshot(r, 0, 1);
+	rig_close(r);
+	for (b = 0; b < BLOCKS; b++) {
+		owners(r, b, &use);
+		if (use == DAXCOW_BLOCK_RECORD)
+			break;
+	}
+	assert_int_equal(daxcow_bad_add(r->pool, b), 0);
+	memcpy(saved, (char *)r->mem + b * DAXCOW_BLOCK_SIZE, sizeof(saved));
+	memset((char *)r->mem + b * DAXCOW_BLOCK_SIZE, 0x5a, sizeof(saved));
+	assert_int_equal(owners(r, b, NULL), 1);
+	assert_int_equal(daxcow_next_volume(r->pool, 0, &v), 0);
+	assert_int_equal(v.id, 0);
+	assert_int_equal(daxcow_next_volume(r->pool, 1, &v), 0);
+	assert_int_equal(v.id, 1);
+	assert_int_equal(daxcow_open(r->pool, 0, &r->vol[0]), -EIO);
+	r->vol[0] = NULL;
+	assert_int_equal(daxcow_open(r->pool, 1, &r->vol[1]), 0);
+	own(r, 1, 5);
+	memcpy((char *)r->mem + b * DAXCOW_BLOCK_SIZE, saved, sizeof(saved));
+	daxcow_bad_clear(r->pool, b);
+	assert_int_equal(daxcow_open(r->pool, 0, &r->vol[0]), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(free_block_is_not_used),
+		CASE(free_chunk_is_not_used),
+		CASE(shared_block_heals_one_by_one),
+		CASE(own_block_ends_a_run),
+		CASE(shared_chunk_is_copied_around_it),
+		CASE(table_hides_what_is_below),
+		CASE(known_at_load),
+		CASE(grown_pool),
+		CASE(record_hides_one_volume),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
