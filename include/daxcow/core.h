@@ -245,7 +245,10 @@ struct daxcow_usage {
 	u64 mapped, exclusive, huge, nodes, highest;
 };
 
-/* Walks the volume's tables: slow for large ones; gives way to others. */
+/*
+ * Walks the volume's tables: slow for large ones; gives way to others. What is below
+ * a table that is bad is not counted.
+ */
 int daxcow_usage(struct daxcow_pool *pool, u32 id, struct daxcow_usage *u);
 
 /* ---- an open volume ---- */

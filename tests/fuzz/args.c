@@ -43,6 +43,11 @@ int pool_pages(struct pool *pool, char *result, unsigned int maxlen)
 	return 1;
 }
 
+u64 pool_count_bad(struct pool *pool, u32 volume)
+{
+	return 0;
+}
+
 bool pool_drain(struct pool *pool)
 {
 	while (daxcow_reclaim_prepare(pool->core))

@@ -332,7 +332,7 @@ static int answer_message(const struct dm_dev *dev, struct daxcow_pool *pool,
 	if (sscanf(text, "usage %u", &id) == 1) {
 		err = daxcow_usage(pool, id, &u);
 		if (!err)
-			*answer = add(NULL, "%llu %llu %llu %llu -\n",
+			*answer = add(NULL, "%llu %llu %llu %llu - 0\n",
 				      (unsigned long long)u.mapped,
 				      (unsigned long long)u.exclusive,
 				      (unsigned long long)u.huge,

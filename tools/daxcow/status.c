@@ -29,6 +29,7 @@ static const struct column volume_columns[] = {
 	{ "origin", "ORIGIN", COLUMN_TEXT },
 	{ "created", "CREATED", COLUMN_TIME },
 	{ "device", "DEVICE", COLUMN_TEXT },
+	{ "bad", "BAD", COLUMN_BYTES },
 	{ }
 };
 
@@ -123,6 +124,8 @@ static const struct figure figures[] = {
 	{ { "free", "FREE", COLUMN_BYTES }, DAXCOW_BLOCK_SHIFT },
 	{ { "reserve", "RESERVE", COLUMN_BYTES }, DAXCOW_BLOCK_SHIFT },
 	{ { "pending", "PENDING", COLUMN_BYTES }, DAXCOW_BLOCK_SHIFT },
+	{ { "bad", "BAD", COLUMN_BYTES }, DAXCOW_BLOCK_SHIFT },
+	{ { "retired", "RETIRED", COLUMN_BYTES }, DAXCOW_BLOCK_SHIFT },
 	{ { "memory", "MEMORY", COLUMN_BYTES }, 0 },
 	{ { "created", "CREATED", COLUMN_TIME }, 0 },
 };
@@ -200,15 +203,17 @@ int cmd_status(const struct args *a)
 
 static void set_usage(struct json_object *row, const char *answer)
 {
-	unsigned long long mapped, exclusive, huge;
+	unsigned long long mapped, exclusive, huge, bad;
 
-	if (sscanf(answer, "%llu %llu %llu", &mapped, &exclusive, &huge) != 3)
+	if (sscanf(answer, "%llu %llu %llu %*s %*s %llu", &mapped, &exclusive,
+		   &huge, &bad) != 4)
 		return;
 	json_set_number(row, "mapped", mapped << DAXCOW_BLOCK_SHIFT);
 	json_set_number(row, "shared", (mapped - exclusive) <<
 			DAXCOW_BLOCK_SHIFT);
 	json_set_number(row, "exclusive", exclusive << DAXCOW_BLOCK_SHIFT);
 	json_set_number(row, "huge", huge << DAXCOW_BLOCK_SHIFT);
+	json_set_number(row, "bad", bad << DAXCOW_BLOCK_SHIFT);
 }
 
 static void set_origin(struct json_object *row, const struct pool *pool,

@@ -158,6 +158,9 @@ static int bio_read(struct volume *vol, struct bio *bio)
 		ret = daxcow_lookup(vol->core, piece_vblk(&p), 1, &block);
 		if (ret < 0)
 			return ret;
+		if (block != DAXCOW_HOLE &&
+		    !daxcow_bad_find(vol->pool->core, block, 1))
+			return -EIO;
 		ret = piece_read(vol, &p, block == DAXCOW_HOLE ? NULL :
 				 daxcow_block_addr(vol->pool->core, block));
 		if (ret)

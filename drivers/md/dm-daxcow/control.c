@@ -83,6 +83,7 @@ static const u32 uapi_use[] = {
 	[DAXCOW_BLOCK_TABLE] = DAXCOW_USE_TABLE,
 	[DAXCOW_BLOCK_RECORD] = DAXCOW_USE_RECORD,
 	[DAXCOW_BLOCK_POOL] = DAXCOW_USE_POOL,
+	[DAXCOW_BLOCK_RETIRED] = DAXCOW_USE_RETIRED,
 };
 
 static int find_owners(struct pool *pool, struct daxcow_ioc_owners *x,

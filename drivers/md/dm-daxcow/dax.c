@@ -15,7 +15,10 @@
  * first has published finds it durable.
  */
 #include <linux/sched/mm.h>
+#include <linux/uio.h>
 
+#include "platform.h"
+#include <daxcow/pmem.h>
 #include "target.h"
 
 /*
@@ -50,6 +53,20 @@ static long access_write(struct volume *vol, u64 vblk, u64 nr, u64 *block)
 	return n;
 }
 
+/*
+ * How much of it can be accessed. For a recovery write, one block that cannot:
+ * the address is not written to.
+ */
+static long access_good(struct pool *pool, u64 block, long n,
+			enum dax_access_mode mode)
+{
+	u64 good = daxcow_bad_find(pool->core, block, n);
+
+	if (good)
+		return good;
+	return mode == DAX_RECOVERY_WRITE ? 1 : -EHWPOISON;
+}
+
 static u64 target_vblk(struct dm_target *ti, pgoff_t pgoff)
 {
 	return pgoff - (ti->begin >> BLOCK_SECTORS_SHIFT);
@@ -63,13 +80,18 @@ long volume_direct_access(struct dm_target *ti, pgoff_t pgoff, long nr_pages,
 	u64 vblk = target_vblk(ti, pgoff), block;
 	long n, there;
 
-	if (mode == DAX_ACCESS)
+	if (mode == DAX_ACCESS || mode == DAX_RECOVERY_WRITE)
 		n = access_read(vt->vol, vblk, nr_pages, &block);
 	else
 		n = access_write(vt->vol, vblk, nr_pages, &block);
+	/* a copy, or a table: to whoever waits it is memory that failed */
+	if (n == -EIO)
+		return -EHWPOISON;
 	if (n < 0)
 		return n;
-	/* the data device knows about bad blocks */
+	n = access_good(pool, block, n, mode);
+	if (n < 0)
+		return n;
 	there = dax_direct_access(pool->dax_dev, pool->dax_pgoff + block, n,
 				  mode, kaddr, pfn);
 	return min(n, there);
@@ -89,19 +111,65 @@ int volume_zero_page_range(struct dm_target *ti, pgoff_t pgoff,
 	return ret;
 }
 
-/* After direct_access with DAX_RECOVERY_WRITE: the block is this volume's. */
+static int fill_block(void *arg, void *dst)
+{
+	pm_write(dst, arg, DAXCOW_BLOCK_SIZE);
+	return 0;
+}
+
+/* All of a block is written: this volume gets a good one instead of its bad one. */
+static int recover_block(struct volume *vol, u64 vblk, void *buffer,
+			 struct iov_iter *i)
+{
+	size_t n = copy_from_iter(buffer, DAXCOW_BLOCK_SIZE, i);
+	int ret = -EFAULT;
+
+	if (n == DAXCOW_BLOCK_SIZE)
+		ret = daxcow_overwrite(vol->core, vblk, true, fill_block,
+				       buffer);
+	if (ret)
+		iov_iter_revert(i, n);
+	return ret;
+}
+
+/**
+ * volume_recovery_write() - write over blocks that are bad
+ * @ti:		the target
+ * @pgoff:	of the first block
+ * @addr:	as direct_access() said: where in the first block it begins
+ * @bytes:	to be written
+ * @i:		from here
+ *
+ * Blocks of which a part is written cannot be helped, as what is in the rest of them
+ * is not known. The bytes go through a buffer: to copy them from user space can
+ * fault, which must not happen under the engine's lock.
+ *
+ * Return: bytes written, which may be less.
+ */
 size_t volume_recovery_write(struct dm_target *ti, pgoff_t pgoff, void *addr,
 			     size_t bytes, struct iov_iter *i)
 {
 	struct volume_table *vt = ti->private;
 	struct pool *pool = vt->vol->pool;
-	u64 block;
-	long n;
+	unsigned int noio = memalloc_noio_save();
+	u64 vblk = target_vblk(ti, pgoff);
+	size_t done = 0;
+	int ret = -EIO;
+	void *buffer;
 
-	n = daxcow_lookup(vt->vol->core, target_vblk(ti, pgoff),
-			  DIV_ROUND_UP(bytes, PAGE_SIZE), &block);
-	if (n <= 0 || block == DAXCOW_HOLE)
-		return 0;
-	return dax_recovery_write(pool->dax_dev, pool->dax_pgoff + block, addr,
-				  min_t(size_t, bytes, n * PAGE_SIZE), i);
+	buffer = (void *)__get_free_page(GFP_KERNEL);
+	while (buffer && !offset_in_page(addr) &&
+	       bytes - done >= DAXCOW_BLOCK_SIZE) {
+		ret = recover_block(vt->vol, vblk++, buffer, i);
+		if (ret)
+			break;
+		done += DAXCOW_BLOCK_SIZE;
+	}
+	free_page((unsigned long)buffer);
+	daxcow_fence(pool->core);
+	memalloc_noio_restore(noio);
+	if (ret == -ENOSPC)
+		pool_no_space(pool);
+	pool_check_low_water(pool);
+	return done;
 }

@@ -212,6 +212,7 @@ static int do_stats(struct pool *pool, unsigned int argc, char **argv,
 	       i.nr_meta, i.nr_data, i.nr_pending, i.nr_chunks_free);
 	DMEMIT("volumes %llu\ncopies %llu\nprovisions %llu\nmemory %llu\n",
 	       i.nr_volumes, i.copies, i.provisions, i.dram_bytes);
+	DMEMIT("bad %llu\nretired %llu\n", i.nr_bad, i.nr_retired);
 	DMEMIT("chunk_offset %llu\ncreated %llu\nmode %s\ndax %s\n",
 	       i.chunk_offset, i.created, pool_mode_name(pool),
 #ifdef DAXCOW_DAX
@@ -271,9 +272,10 @@ static int do_usage(struct pool *pool, unsigned int argc, char **argv,
 		return ret;
 	DMEMIT("%llu %llu %llu %llu ", u.mapped, u.exclusive, u.huge, u.nodes);
 	if (u.mapped)
-		DMEMIT("%llu\n", u.highest);
+		DMEMIT("%llu", u.highest);
 	else
-		DMEMIT("-\n");
+		DMEMIT("-");
+	DMEMIT(" %llu\n", pool_count_bad(pool, id));
 	return 1;
 }
 

@@ -119,7 +119,7 @@ static int segment_add(struct pool *pool, u64 block, pfn_t pfn)
 	return 0;
 }
 
-/* Ask the data device where its pages are. */
+/* Ask the data device where its pages are, the bad ones included. */
 static int pool_segments(struct pool *pool, char **error)
 {
 	u64 block = 0;
@@ -132,10 +132,10 @@ static int pool_segments(struct pool *pool, char **error)
 		long n;
 
 		n = dax_direct_access(pool->dax_dev, pool->dax_pgoff + block,
-				      pool->nr_blocks - block, DAX_ACCESS,
-				      &kaddr, &pfn);
+				      pool->nr_blocks - block,
+				      DAX_RECOVERY_WRITE, &kaddr, &pfn);
 		if (n <= 0) {
-			*error = "Cannot access the data device's memory (bad blocks? see ndctl list -M)";
+			*error = "Cannot access the data device's memory";
 			ret = n ? n : -EIO;
 		} else if (!pfn_t_has_page(pfn)) {
 			*error = "Data device has no struct pages: make the namespace with ndctl create-namespace -m fsdax";
@@ -196,8 +196,8 @@ int pool_extend(struct pool *pool, u64 nr_blocks)
 	id = dax_read_lock();
 	while (block < nr_blocks && !ret) {
 		n = dax_direct_access(pool->dax_dev, pool->dax_pgoff + block,
-				      nr_blocks - block, DAX_ACCESS, NULL,
-				      &pfn);
+				      nr_blocks - block, DAX_RECOVERY_WRITE,
+				      NULL, &pfn);
 		if (n <= 0)
 			ret = n ? n : -EIO;
 		else if (pool->vaddr || !memory_goes_on(pool, block, pfn))
@@ -219,21 +219,21 @@ int pool_extend(struct pool *pool, u64 nr_blocks)
  */
 static int pool_map(struct pool *pool, struct dm_dev *dev, char **error)
 {
-	u64 start = get_start_sect(dev->bdev), offset;
+	u64 start = get_start_sect(dev->bdev);
 	int ret;
 
 	pool->file = get_file(dev->bdev_file);
 	pool->bdev = dev->bdev;
-	pool->dax_dev = fs_dax_get_by_bdev(pool->bdev, &offset, NULL, NULL);
-	if (!pool->dax_dev) {
+	pool->dax_pgoff = start >> BLOCK_SECTORS_SHIFT;
+	ret = pool_claim(pool);
+	if (ret) {
 		*error = "Data device does not support DAX: use persistent memory in fsdax mode";
-		return -EOPNOTSUPP;
+		return ret;
 	}
 	if (start & (BLOCK_SECTORS - 1)) {
 		*error = "Data device does not start at a multiple of 4 KiB";
 		return -EINVAL;
 	}
-	pool->dax_pgoff = start >> BLOCK_SECTORS_SHIFT;
 	ret = pool_segments(pool, error);
 	if (ret)
 		return ret;
@@ -247,12 +247,11 @@ static void pool_unmap(struct pool *pool)
 {
 	unsigned int i;
 
+	pool_unclaim(pool);
 	vunmap(pool->vaddr);
 	for (i = 0; i < pool->nr_segments; i++)
 		put_dev_pagemap(pool->segments[i].pgmap);
 	kvfree(pool->segments);
-	if (pool->dax_dev)
-		put_dax(pool->dax_dev);
 	if (pool->file)
 		__fput_sync(pool->file);
 }
@@ -288,6 +287,28 @@ static void set_mode(struct pool *pool, enum pool_mode mode)
 	pool->event_due = true;
 	DMINFO("%s: switching pool to %s%s mode", dm_device_name(pool->md),
 	       names[mode], how);
+}
+
+/* Something that user space waits for has happened. */
+void pool_event(struct pool *pool)
+{
+	spin_lock(&pool->lock);
+	pool->event_due = true;
+	spin_unlock(&pool->lock);
+	pool_wake(pool);
+}
+
+/* Tables that failed can have made the engine read-only. */
+void pool_check_mode(struct pool *pool)
+{
+	struct daxcow_pool_info info;
+
+	daxcow_pool_info(pool->core, &info);
+	if (!info.read_only)
+		return;
+	spin_lock(&pool->lock);
+	set_mode(pool, POOL_READ_ONLY);
+	spin_unlock(&pool->lock);
 }
 
 void pool_wake(struct pool *pool)
@@ -527,11 +548,17 @@ static int pool_load(struct pool *pool, char **error)
 	};
 	struct daxcow_report report;
 	struct daxcow_pool_info info;
+	size_t i;
 	int ret;
 
-	ret = daxcow_load(&pool->core, pool->base, pool->nr_blocks,
-			  pool->features.read_only ? DAXCOW_LOAD_RO : 0, &host,
-			  &report);
+	ret = pool_device_bad(pool, &host);
+	if (!ret)
+		ret = daxcow_load(&pool->core, pool->base, pool->nr_blocks,
+				  pool->features.read_only ? DAXCOW_LOAD_RO : 0,
+				  &host, &report);
+	for (i = 0; i < host.nr_bad && !ret; i++)
+		pool_log_table(pool, host.bad[i]);
+	kvfree(host.bad);
 	switch (ret) {
 	case 0:
 		break;
@@ -576,6 +603,7 @@ static void pool_warn_alignment(struct pool *pool)
 static void pool_destroy(struct pool *pool)
 {
 	if (pool->wq) {
+		cancel_delayed_work_sync(&pool->look);
 		cancel_delayed_work_sync(&pool->no_space_timeout);
 		cancel_delayed_work_sync(&pool->reclaim);
 		destroy_workqueue(pool->wq);
@@ -611,6 +639,7 @@ static struct pool *pool_create(struct dm_target *ti, struct dm_dev *dev,
 	spin_lock_init(&pool->lock);
 	bio_list_init(&pool->deferred);
 	INIT_LIST_HEAD(&pool->volumes);
+	pool_look_init(pool);
 	INIT_DELAYED_WORK(&pool->reclaim, do_reclaim);
 	INIT_DELAYED_WORK(&pool->no_space_timeout, do_no_space_timeout);
 	pool->wq = alloc_workqueue("daxcow", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
@@ -625,6 +654,7 @@ static struct pool *pool_create(struct dm_target *ti, struct dm_dev *dev,
 	if (ret)
 		goto out_destroy;
 	pool_warn_alignment(pool);
+	pool_look_begin(pool);
 	list_add(&pool->list, &pools);
 	return pool;
 

@@ -6,10 +6,12 @@
  * Locks, outer to inner:
  *
  *   pools_lock		list of pools, their volumes' lists
+ *     holders_lock	who is told of memory failures, see failure.c
  *     bdev_freeze()	of a volume, see snapshot.c
  *       pool->srcu	read section of a bio; the DAX paths' is dax_read_lock
  *         engine lock	taken inside of daxcow_*()
- *   pool->lock		deferred bios and mode; spinlock, innermost
+ *   pool->lock		deferred bios and mode; spinlock, innermost. The list of
+ *			volumes is changed with it, too.
  */
 #ifndef DM_DAXCOW_TARGET_H
 #define DM_DAXCOW_TARGET_H
@@ -19,6 +21,7 @@
 #include <linux/device-mapper.h>
 #include <linux/pfn_t.h>
 #include <linux/refcount.h>
+#include <linux/rwsem.h>
 #include <linux/srcu.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
@@ -61,6 +64,10 @@ struct segment {
  * @bdev:	of it
  * @dax_dev:	of it
  * @dax_pgoff:	of block 0 in @dax_dev
+ * @holder:	in the list of those that are told of memory failures
+ * @holder_nr:	position in that, ascending
+ * @holds:	it is this pool for which the module is the holder of @dax_dev
+ * @failing:	held for reading while a failure is told
  * @segments:	where its memory lies, sorted
  * @vaddr:	vmap of the segments when there are several
  * @nr_blocks:	of the device that are mapped
@@ -68,6 +75,7 @@ struct segment {
  * @wq:		reclaim and deferred bios
  * @reclaim:	frees what owners have left
  * @no_space_timeout: fails bios that waited too long
+ * @look:	for blocks that have become bad, or good again
  * @ti:		the live table's target
  * @lock:	mode, deferred, low water
  * @deferred:	bios that wait for space
@@ -84,6 +92,10 @@ struct pool {
 	struct block_device *bdev;
 	struct dax_device *dax_dev;
 	pgoff_t dax_pgoff;
+	struct list_head holder;
+	u64 holder_nr;
+	bool holds;
+	struct rw_semaphore failing;
 	struct segment *segments;
 	unsigned int nr_segments;
 	void *base;
@@ -94,6 +106,7 @@ struct pool {
 	struct workqueue_struct *wq;
 	struct delayed_work reclaim;
 	struct delayed_work no_space_timeout;
+	struct delayed_work look;
 	struct dm_target *ti;
 	struct features features;
 	spinlock_t lock;
@@ -114,6 +127,7 @@ struct pool {
  * @devt:	its number
  * @live:	one of the tables has been its live one
  * @orphan:	in the list of orphans, see volume.c
+ * @dax:	what is told of memory failures
  * @granted:	regions (chunks of the volume) with write access that was
  *		handed out through DAX since the last snapshot, see snapshot.c
  * @granted_all: @granted could not take one: look everywhere
@@ -130,6 +144,7 @@ struct volume {
 	dev_t devt;
 	bool live;
 	struct list_head orphan;
+	struct volume_dax *dax;
 	struct xarray granted;
 	bool granted_all;
 	bool requeue;
@@ -165,6 +180,21 @@ void pool_retry_deferred(struct pool *pool);
 bool pool_defer(struct volume *vol, struct bio *bio);
 void pool_requeue(struct volume *vol);
 bool pool_drain(struct pool *pool);
+
+void pool_event(struct pool *pool);
+void pool_check_mode(struct pool *pool);
+
+/* failure.c */
+int volume_dax_init(struct volume *vol);
+void volume_dax_exit(struct volume *vol);
+void volume_dax_live(struct volume *vol, struct dm_target *ti);
+int pool_claim(struct pool *pool);
+void pool_unclaim(struct pool *pool);
+int pool_device_bad(struct pool *pool, struct daxcow_host *host);
+void pool_look_init(struct pool *pool);
+void pool_look_begin(struct pool *pool);
+void pool_log_table(struct pool *pool, u64 block);
+u64 pool_count_bad(struct pool *pool, u32 volume);
 
 /* pool-target.c, volume-target.c */
 extern struct target_type pool_target;

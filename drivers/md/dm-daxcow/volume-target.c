@@ -153,6 +153,8 @@ static void volume_resume(struct dm_target *ti)
 
 	WRITE_ONCE(vt->vol->requeue, false);
 	WRITE_ONCE(vt->vol->live, true);
+	if (!vt->no_dax)
+		volume_dax_live(vt->vol, ti);
 }
 
 static int volume_iterate_devices(struct dm_target *ti,

@@ -59,7 +59,10 @@ static void volume_free(struct volume *vol)
 	struct pool *pool = vol->pool;
 	struct file *pool_file = vol->pool_file;
 
+	spin_lock(&pool->lock);
 	list_del(&vol->list);
+	spin_unlock(&pool->lock);
+	volume_dax_exit(vol);
 	xa_destroy(&vol->granted);
 	daxcow_close(vol->core);
 	kfree(vol);
@@ -113,6 +116,16 @@ static void do_orphans(struct work_struct *ws)
 	mutex_unlock(&pools_lock);
 }
 
+/* What failed while it was not active. */
+static void log_bad(const struct volume *vol)
+{
+	u64 nr = pool_count_bad(vol->pool, vol->id);
+
+	if (nr)
+		DMWARN("volume %u: %llu blocks of memory have failed: see daxcow status",
+		       vol->id, nr);
+}
+
 static struct volume *volume_new(struct dm_target *ti, struct pool *pool,
 				 struct dm_dev *pool_dev, u32 id)
 {
@@ -127,9 +140,14 @@ static struct volume *volume_new(struct dm_target *ti, struct pool *pool,
 	ret = daxcow_open(pool->core, id, &vol->core);
 	if (ret) {
 		ti->error = ret == -ENOENT ? "No volume with this id: see dmsetup message <pool> 0 list 0" :
-					     "Cannot open the volume";
-		kfree(vol);
-		return ERR_PTR(ret);
+			    ret == -EIO ? "The memory of one of the volume's tables failed: see the kernel log" :
+					  "Cannot open the volume";
+		goto out_free;
+	}
+	ret = volume_dax_init(vol);
+	if (ret) {
+		ti->error = "Not enough memory";
+		goto out_close;
 	}
 	vol->pool = pool;
 	vol->pool_file = get_file(pool_dev->bdev_file);
@@ -138,9 +156,18 @@ static struct volume *volume_new(struct dm_target *ti, struct pool *pool,
 	vol->devt = disk_devt(dm_disk(vol->md));
 	xa_init(&vol->granted);
 	INIT_LIST_HEAD(&vol->orphan);
+	spin_lock(&pool->lock);
 	list_add(&vol->list, &pool->volumes);
+	spin_unlock(&pool->lock);
 	refcount_inc(&pool->users);
+	log_bad(vol);
 	return vol;
+
+out_close:
+	daxcow_close(vol->core);
+out_free:
+	kfree(vol);
+	return ERR_PTR(ret);
 }
 
 /**

@@ -27,6 +27,7 @@
 #define DAXCOW_USE_TABLE	2	/* of volumes */
 #define DAXCOW_USE_RECORD	3	/* of one volume */
 #define DAXCOW_USE_POOL		4	/* superblocks, directory, zero chunk */
+#define DAXCOW_USE_RETIRED	5	/* its memory failed, and nobody has it */
 
 /**
  * struct daxcow_owner_range - one place where a block is mapped

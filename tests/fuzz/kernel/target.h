@@ -77,6 +77,7 @@ int pool_snapshot(struct pool *pool, struct daxcow_volume_desc *d,
 		  unsigned int nr);
 int pool_pages(struct pool *pool, char *result, unsigned int maxlen);
 bool pool_drain(struct pool *pool);
+u64 pool_count_bad(struct pool *pool, u32 volume);
 const char *pool_mode_name(const struct pool *pool);
 
 #endif /* DM_DAXCOW_TARGET_H */

@@ -206,8 +206,13 @@ static int usage_step(struct daxcow_pool *pool, u64 root_slot, u64 *vblk,
 	int ret;
 
 	ret = tree_find(pool, root_slot, *vblk, 1, &p);
-	if (ret)
+	if (ret && ret != -EIO)
 		return ret;
+	if (ret && p.level != ROOT_LEVEL) {
+		/* past all that is below a node that is bad */
+		*vblk = (*vblk | (level_span(p.level + 1) - 1)) + 1;
+		return 0;
+	}
 	if (p.level == ROOT_LEVEL) {
 		*vblk = DAXCOW_MAX_VOLUME_BLOCKS;
 		return 0;
@@ -228,7 +233,7 @@ static int usage_step(struct daxcow_pool *pool, u64 root_slot, u64 *vblk,
 		for (; n < DAXCOW_NODE_ENTRIES; n++) {
 			ret = tree_load(pool, slot_of(node, n), 0, &p.e);
 			if (ret)
-				return ret;
+				return ret == -EIO ? 0 : ret;
 			if (p.e.type == DAXCOW_ENTRY_NONE)
 				continue;
 			u->mapped++;

@@ -1,0 +1,763 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Memory failure: who has to know that a page is lost.
+ *
+ * The kernel asks the holder of the dax device that the page belongs to, which is
+ * the pool. struct page names one file at most; the reverse map names all owners:
+ *
+ *   1. The blocks are marked bad. From now on none of them is handed out any more,
+ *      copied, or written, on behalf of anybody.
+ *   2. Their owners are collected, under the engine's lock.
+ *   3. The dax device of each volume that is active is told, for its own offsets,
+ *      without a lock of ours. The file system on it is the holder there; XFS finds
+ *      the files in its own reverse map, and kills the processes that map them.
+ *   4. Owners are collected again. Who has become one meanwhile is told as well.
+ *
+ * Nobody is missed: a fault that was given the page before 1 holds the lock of its
+ * DAX entry until its page table entry stands, and 3 waits for that lock. Nobody is
+ * hit in place of another: between 2 and 3 an owner could only leave the page by a
+ * copy of it, and there is none after 1; what replaces all of the block, a bio, a
+ * discard, or a recovery write, leaves the DAX entry that 3 finds as it is.
+ *
+ * Why without a lock: the file system reads its reverse map through bios, waits
+ * for DAX entries, and those who hold one wait for the engine's lock. The volumes
+ * that are told are kept by references to their dax devices, so that one can go
+ * away meanwhile; the pool by @failing. All of it runs in the read section of
+ * dax_holder_notify_failure(): a grace period must not be waited for.
+ *
+ * An owner that is not active has nobody to tell. It reads an error.
+ *
+ * A table that failed has no process either: what is below it is not lost, but
+ * cannot be found any more, so whoever has it mapped goes on, and whoever asks
+ * gets an error. The log says which volumes and ranges that is.
+ *
+ * A block is good again when neither its page nor the device below says that it is
+ * bad: the driver takes that back when it has cleared the poison. Nobody tells, so
+ * it is looked at from time to time, and so is what the device has found out by
+ * itself (a scrub).
+ */
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+#include <linux/sort.h>
+
+#include "target.h"
+
+/* Deferrable: a machine that is idle is not woken. */
+#define LOOK_INTERVAL	(10 * HZ)
+/* Blocks that are dealt with at once, of a failure of many. */
+#define BATCH		DAXCOW_CHUNK_BLOCKS
+/* Lines in the log about one table. */
+#define TABLE_LINES	16
+
+/*
+ * Two pools can be on one dax device, in partitions of a pmem device, which has one
+ * holder. So that is the module, and the list says for whom.
+ */
+static DEFINE_MUTEX(holders_lock);
+static LIST_HEAD(holders);
+static struct holder {
+	const char *name;
+} holder = { DM_MSG_PREFIX };
+
+/* ---- places: where blocks are in volumes ---- */
+
+struct place {
+	u32 volume;
+	u64 start, nr;
+};
+
+struct places {
+	struct place *at;
+	size_t nr, room;
+};
+
+static int place_note(void *arg, const struct daxcow_owner *o)
+{
+	struct places *p = arg;
+
+	if (p->nr == p->room)
+		return -ENOBUFS;
+	p->at[p->nr++] = (struct place) {
+		.volume = o->volume,
+		.start = o->vblk,
+		.nr = o->nr,
+	};
+	return 0;
+}
+
+static int places_enlarge(struct places *p)
+{
+	size_t room = p->room ? p->room * 2 : 64;
+	struct place *at = kvcalloc(room, sizeof(*at), GFP_NOIO);
+
+	if (!at)
+		return -ENOMEM;
+	if (p->nr)
+		memcpy(at, p->at, p->nr * sizeof(*at));
+	kvfree(p->at);
+	p->at = at;
+	p->room = room;
+	return 0;
+}
+
+/* Add the owners of a block. Returns 0 or -ENOMEM. */
+static int places_add(struct pool *pool, u64 block, enum daxcow_use *use,
+		      struct places *p)
+{
+	size_t nr = p->nr;
+	int ret;
+
+	for (;;) {
+		ret = daxcow_owners(pool->core, block, use, place_note, p);
+		if (ret != -ENOBUFS)
+			return ret == -ENOENT ? 0 : ret;
+		p->nr = nr;
+		ret = places_enlarge(p);
+		if (ret)
+			return ret;
+	}
+}
+
+static int place_cmp(const void *a, const void *b)
+{
+	const struct place *x = a, *y = b;
+
+	if (x->volume != y->volume)
+		return x->volume < y->volume ? -1 : 1;
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/* Sort, and join what follows each other: file systems are told ranges. */
+static void places_join(struct places *p)
+{
+	size_t i, n = 0;
+
+	sort(p->at, p->nr, sizeof(*p->at), place_cmp, NULL);
+	for (i = 0; i < p->nr; i++) {
+		struct place *last = n ? &p->at[n - 1] : NULL;
+
+		if (last && last->volume == p->at[i].volume &&
+		    last->start + last->nr >= p->at[i].start)
+			last->nr = max(last->start + last->nr, p->at[i].start +
+				       p->at[i].nr) - last->start;
+		else
+			p->at[n++] = p->at[i];
+	}
+	p->nr = n;
+}
+
+static bool places_have(const struct places *p, const struct place *x)
+{
+	size_t lo = 0, hi = p->nr;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		const struct place *m = &p->at[mid];
+
+		if (m->volume == x->volume && m->start <= x->start &&
+		    m->start + m->nr >= x->start + x->nr)
+			return true;
+		if (place_cmp(m, x) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return false;
+}
+
+/* ---- volumes that can be told ---- */
+
+/**
+ * struct volume_dax - what is told of failures for a volume
+ * @ref:	the volume has one, and each failure that is being told
+ * @dev:	of its mapped device; NULL while the volume has no DAX
+ * @begin:	where the volume begins on that, in blocks
+ */
+struct volume_dax {
+	struct kref ref;
+	struct dax_device *dev;
+	u64 begin;
+};
+
+static void volume_dax_free(struct kref *ref)
+{
+	struct volume_dax *d = container_of(ref, struct volume_dax, ref);
+
+	if (d->dev)
+		put_dax(d->dev);
+	kfree(d);
+}
+
+/* -ENOMEM */
+int volume_dax_init(struct volume *vol)
+{
+	vol->dax = kzalloc(sizeof(*vol->dax), GFP_KERNEL);
+	if (!vol->dax)
+		return -ENOMEM;
+	kref_init(&vol->dax->ref);
+	return 0;
+}
+
+/* Nobody finds the volume any more. */
+void volume_dax_exit(struct volume *vol)
+{
+	kref_put(&vol->dax->ref, volume_dax_free);
+}
+
+/*
+ * The volume's device is live, and has DAX or not. Before it is used: nobody can
+ * have mapped anything of it.
+ */
+void volume_dax_live(struct volume *vol, struct dm_target *ti)
+{
+	struct volume_dax *d = vol->dax;
+	struct dax_device *dev;
+	u64 offset;
+
+	if (d->dev)
+		return;
+	d->begin = ti->begin >> BLOCK_SECTORS_SHIFT;
+	dev = fs_dax_get_by_bdev(dm_disk(vol->md)->part0, &offset, NULL, NULL);
+	/* pairs with told_volumes() */
+	smp_store_release(&d->dev, dev);
+}
+
+struct told {
+	u32 id;
+	struct volume_dax *dax;
+};
+
+/* The active volumes, each with a reference. NULL and *@nr 0: none, or no memory. */
+static struct told *told_volumes(struct pool *pool, size_t *nr)
+{
+	struct told *told;
+	struct volume *vol;
+	size_t room = 0;
+
+	*nr = 0;
+	spin_lock(&pool->lock);
+	list_for_each_entry(vol, &pool->volumes, list)
+		room++;
+	spin_unlock(&pool->lock);
+	/* one that becomes active now does not get a bad block */
+	told = kvcalloc(room ?: 1, sizeof(*told), GFP_NOIO);
+	if (!told)
+		return NULL;
+	spin_lock(&pool->lock);
+	list_for_each_entry(vol, &pool->volumes, list) {
+		if (*nr == room)
+			break;
+		if (!smp_load_acquire(&vol->dax->dev))
+			continue;
+		kref_get(&vol->dax->ref);
+		told[(*nr)++] = (struct told) { vol->id, vol->dax };
+	}
+	spin_unlock(&pool->lock);
+	return told;
+}
+
+static void told_free(struct told *told, size_t nr)
+{
+	while (nr-- > 0)
+		kref_put(&told[nr].dax->ref, volume_dax_free);
+	kvfree(told);
+}
+
+/* ---- telling ---- */
+
+/*
+ * Nobody above a volume takes failures: a file system that cannot tell who uses a
+ * block, or one on another device. When the page belongs to one file the page says
+ * to which. An inode that is about to go has nothing mapped.
+ */
+static bool kill_by_page(struct pool *pool, u64 block, int mf_flags)
+{
+#ifdef DAXCOW_DAX
+	struct page *page = pfn_t_to_page(pool_pfn(pool, block));
+	struct address_space *mapping;
+	struct inode *inode = NULL;
+	pgoff_t index = 0;
+	int ret;
+
+	rcu_read_lock();
+	mapping = READ_ONCE(page->mapping);
+	if (mapping && !((unsigned long)mapping & PAGE_MAPPING_FLAGS)) {
+		inode = igrab(mapping->host);
+		index = READ_ONCE(page->index);
+	}
+	rcu_read_unlock();
+	if (!inode)
+		return !mapping;
+	ret = mf_dax_kill_procs(mapping, index, 1, mf_flags);
+	iput(inode);
+	return !ret;
+#else
+	return true;
+#endif
+}
+
+/* True when there is somebody that takes no failures. */
+static bool tell_one(const struct told *t, const struct places *p,
+		     const struct places *before, int mf_flags)
+{
+	bool deaf = false;
+	size_t i;
+	int ret;
+
+	for (i = 0; i < p->nr; i++) {
+		const struct place *x = &p->at[i];
+
+		if (x->volume != t->id || places_have(before, x))
+			continue;
+		ret = dax_holder_notify_failure(t->dax->dev,
+						(t->dax->begin + x->start) << PAGE_SHIFT,
+						x->nr << PAGE_SHIFT, mf_flags);
+		deaf |= ret == -EOPNOTSUPP;
+	}
+	return deaf;
+}
+
+/* Tell the volumes of @p that are not in @before. -ENOMEM. */
+static int tell(struct pool *pool, const struct places *p,
+		const struct places *before, int mf_flags, bool *deaf)
+{
+	struct told *told;
+	size_t i, nr;
+
+	told = told_volumes(pool, &nr);
+	if (!told)
+		return -ENOMEM;
+	for (i = 0; i < nr; i++)
+		*deaf |= tell_one(&told[i], p, before, mf_flags);
+	told_free(told, nr);
+	return 0;
+}
+
+/* The device is about to be removed, with all that is on it. */
+static void tell_all(struct pool *pool, int mf_flags)
+{
+	struct told *told;
+	size_t i, nr;
+
+	DMWARN("%s: the data device is being removed", dm_device_name(pool->md));
+	told = told_volumes(pool, &nr);
+	for (i = 0; i < nr; i++)
+		dax_holder_notify_failure(told[i].dax->dev, 0, U64_MAX,
+					  mf_flags);
+	if (told)
+		told_free(told, nr);
+}
+
+/**
+ * pool_log_table() - say what cannot be found, if a block that is bad is a table
+ * @pool:	the pool
+ * @block:	the block
+ */
+void pool_log_table(struct pool *pool, u64 block)
+{
+	struct places p = { .nr = 0 };
+	enum daxcow_use use;
+	size_t i;
+
+	if (places_add(pool, block, &use, &p))
+		goto out_free;
+	if (use == DAXCOW_BLOCK_POOL)
+		DMERR("%s: the memory of block %llu failed, which is the pool's own: see daxcow check",
+		      dm_device_name(pool->md), block);
+	if (use != DAXCOW_BLOCK_TABLE && use != DAXCOW_BLOCK_RECORD)
+		goto out_free;
+	DMERR("%s: the memory of block %llu failed, which is a table of %zu volumes",
+	      dm_device_name(pool->md), block, p.nr);
+	for (i = 0; i < p.nr && i < TABLE_LINES; i++)
+		DMERR("%s: volume %u: blocks %llu to %llu cannot be found",
+		      dm_device_name(pool->md), p.at[i].volume, p.at[i].start,
+		      p.at[i].start + p.at[i].nr - 1);
+out_free:
+	kvfree(p.at);
+}
+
+static void page_set_bad(struct pool *pool, u64 block)
+{
+#ifdef CONFIG_MEMORY_FAILURE
+	SetPageHWPoison(pfn_t_to_page(pool_pfn(pool, block)));
+#endif
+}
+
+static bool page_is_bad(struct pool *pool, u64 block)
+{
+	return PageHWPoison(pfn_t_to_page(pool_pfn(pool, block)));
+}
+
+/* What failed is not used any more. Returns 0 or -ENOMEM. */
+static int mark(struct pool *pool, u64 block, u64 nr)
+{
+	u64 b;
+	int ret = 0, err;
+
+	for (b = block; b < block + nr; b++) {
+		err = daxcow_bad_add(pool->core, b);
+		if (!err)
+			pool_log_table(pool, b);
+		else if (err != -EEXIST)
+			ret = err;
+	}
+	pool_check_mode(pool);
+	return ret;
+}
+
+static int collect(struct pool *pool, u64 block, u64 nr, struct places *p)
+{
+	enum daxcow_use use;
+	int ret = 0;
+	u64 b;
+
+	for (b = block; b < block + nr && !ret; b++) {
+		size_t had = p->nr;
+
+		ret = places_add(pool, b, &use, p);
+		/* who maps what is below a table has not lost it */
+		if (use != DAXCOW_BLOCK_DATA)
+			p->nr = had;
+	}
+	places_join(p);
+	return ret;
+}
+
+/* Blocks of a pool have failed. Returns 0, or -ENOMEM: some may not know. */
+static int pool_failed(struct pool *pool, u64 block, u64 nr, int mf_flags)
+{
+	struct places now = { .nr = 0 }, before = { .nr = 0 };
+	bool deaf = false, killed = true, more;
+	int ret, tries = 0;
+	u64 b;
+
+	for (b = block; b < block + nr; b++)
+		page_set_bad(pool, b);
+	ret = mark(pool, block, nr);
+	if (ret)
+		DMERR("%s: not enough memory to keep track of a memory failure: the pool is read-only",
+		      dm_device_name(pool->md));
+	do {
+		now = (struct places) { .nr = 0 };
+		ret = collect(pool, block, nr, &now);
+		more = !ret && (now.nr != before.nr ||
+				(now.nr && memcmp(now.at, before.at,
+						  now.nr * sizeof(*now.at))));
+		if (more)
+			ret = tell(pool, &now, &before, mf_flags, &deaf);
+		kvfree(before.at);
+		before = now;
+	} while (more && !ret && ++tries < 3);
+	kvfree(before.at);
+	for (b = block; b < block + nr && deaf; b++)
+		killed &= kill_by_page(pool, b, mf_flags);
+	if (!killed)
+		DMWARN_LIMIT("%s: block %llu failed: what is above one of its volumes does not take memory failures; processes that map it get SIGBUS when they touch it",
+			     dm_device_name(pool->md), block);
+	pool_event(pool);
+	return ret;
+}
+
+static int pool_failed_range(struct pool *pool, u64 first, u64 nr, int mf_flags)
+{
+	u64 end = min(first + nr, pool->nr_blocks);
+	int ret = 0, err;
+
+	while (first < end) {
+		u64 n = min_t(u64, end - first, BATCH);
+
+		err = pool_failed(pool, first, n, mf_flags);
+		if (err)
+			ret = err;
+		first += n;
+		cond_resched();
+	}
+	return ret;
+}
+
+/* ---- holder ---- */
+
+/* The next pool on @dax_dev after number @last, which stays until it is put. */
+static struct pool *holder_next(struct dax_device *dax_dev, u64 last)
+{
+	struct pool *pool, *next = NULL;
+
+	mutex_lock(&holders_lock);
+	list_for_each_entry(pool, &holders, holder)
+		if (pool->dax_dev == dax_dev && pool->holder_nr > last &&
+		    (!next || next->holder_nr > pool->holder_nr))
+			next = pool;
+	if (next)
+		down_read(&next->failing);
+	mutex_unlock(&holders_lock);
+	return next;
+}
+
+static int notify_failure(struct dax_device *dax_dev, u64 offset, u64 len,
+			  int mf_flags)
+{
+	unsigned int noio = memalloc_noio_save();
+	int ret = 0, err = 0;
+	struct pool *pool;
+	u64 last = 0;
+
+	while ((pool = holder_next(dax_dev, last))) {
+		u64 from = offset >> PAGE_SHIFT, nr;
+
+		last = pool->holder_nr;
+		nr = DIV_ROUND_UP_ULL(min(len, U64_MAX - offset) +
+				      offset_in_page(offset), PAGE_SIZE);
+		if (mf_flags & MF_MEM_PRE_REMOVE)
+			tell_all(pool, mf_flags);
+		else if (from + nr > pool->dax_pgoff)
+			err = pool_failed_range(pool, from > pool->dax_pgoff ?
+						from - pool->dax_pgoff : 0,
+						from > pool->dax_pgoff ? nr :
+						from + nr - pool->dax_pgoff,
+						mf_flags);
+		if (err)
+			ret = err;
+		up_read(&pool->failing);
+	}
+	memalloc_noio_restore(noio);
+	return ret;
+}
+
+static const struct dax_holder_operations holder_ops = {
+	.notify_failure = notify_failure,
+};
+
+static bool is_held(const struct dax_device *dax_dev)
+{
+	struct pool *pool;
+
+	lockdep_assert_held(&holders_lock);
+	list_for_each_entry(pool, &holders, holder)
+		if (pool->dax_dev == dax_dev && pool->holds)
+			return true;
+	return false;
+}
+
+static void log_stacked(struct pool *pool)
+{
+	struct mapped_device *below = dm_get_md(pool->bdev->bd_dev);
+
+	if (!below)
+		return;
+	DMINFO("%s: memory failures end at %pg: device-mapper does not hand them up, so only the first file to use a page is told",
+	       dm_device_name(pool->md), pool->bdev);
+	dm_put(below);
+}
+
+/**
+ * pool_claim() - get the data device's dax device, and be told of its failures
+ * @pool:	its bdev is set; sets dax_dev
+ *
+ * Return: 0, -EOPNOTSUPP: there is none.
+ */
+int pool_claim(struct pool *pool)
+{
+	static u64 holder_nr;
+	struct dax_device *dax_dev;
+	u64 offset;
+
+	dax_dev = fs_dax_get_by_bdev(pool->bdev, &offset, NULL, NULL);
+	if (!dax_dev)
+		return -EOPNOTSUPP;
+	mutex_lock(&holders_lock);
+	pool->dax_dev = dax_dev;
+	/* not tried when it must fail: it would leave a reference behind */
+	if (!is_held(dax_dev))
+		pool->holds = fs_dax_get_by_bdev(pool->bdev, &offset, &holder,
+						 &holder_ops);
+	if (pool->holds)
+		put_dax(dax_dev);
+	else if (!is_held(dax_dev))
+		DMWARN("%s: %pg has another holder: memory failures are not reported",
+		       dm_device_name(pool->md), pool->bdev);
+	pool->holder_nr = ++holder_nr;
+	list_add(&pool->holder, &holders);
+	mutex_unlock(&holders_lock);
+	log_stacked(pool);
+	return 0;
+}
+
+/* Another pool in a partition of the same device is told from now on. */
+static void holder_pass_on(struct pool *pool)
+{
+	struct pool *other;
+	u64 offset;
+
+	list_for_each_entry(other, &holders, holder) {
+		if (other->dax_dev != pool->dax_dev)
+			continue;
+		other->holds = fs_dax_get_by_bdev(other->bdev, &offset, &holder,
+						  &holder_ops);
+		if (other->holds)
+			put_dax(other->dax_dev);
+		return;
+	}
+}
+
+void pool_unclaim(struct pool *pool)
+{
+	if (!pool->dax_dev)
+		return;
+	mutex_lock(&holders_lock);
+	list_del(&pool->holder);
+	if (pool->holds) {
+		fs_put_dax(pool->dax_dev, &holder);
+		holder_pass_on(pool);
+	} else {
+		put_dax(pool->dax_dev);
+	}
+	mutex_unlock(&holders_lock);
+	/* who has found it is done */
+	down_write(&pool->failing);
+	up_write(&pool->failing);
+}
+
+/* ---- what the device knows by itself ---- */
+
+/* The first block from @block on that the device calls bad, or @end. */
+static u64 device_next_bad(struct pool *pool, u64 block, u64 end)
+{
+	u64 step = end - block;
+	long n;
+	int id;
+
+	id = dax_read_lock();
+	while (block < end) {
+		n = dax_direct_access(pool->dax_dev, pool->dax_pgoff + block,
+				      step, DAX_ACCESS, NULL, NULL);
+		if (n > 0) {
+			block += min_t(u64, n, step);
+			step = end - block;
+		} else if (step > 1) {
+			step /= 2;
+		} else {
+			break;
+		}
+	}
+	dax_read_unlock(id);
+	return block;
+}
+
+/**
+ * pool_device_bad() - what the device calls bad, for load
+ * @pool:	with its dax_dev and nr_blocks
+ * @host:	gets the list, which is to be freed with kvfree()
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int pool_device_bad(struct pool *pool, struct daxcow_host *host)
+{
+	u64 *list = NULL, *more, block = 0;
+	size_t nr = 0, room = 0;
+
+	while ((block = device_next_bad(pool, block, pool->nr_blocks)) <
+	       pool->nr_blocks) {
+		if (nr == room) {
+			room = room ? room * 2 : 64;
+			more = kvcalloc(room, sizeof(*more), GFP_KERNEL);
+			if (!more) {
+				kvfree(list);
+				return -ENOMEM;
+			}
+			if (nr)
+				memcpy(more, list, nr * sizeof(*list));
+			kvfree(list);
+			list = more;
+		}
+		list[nr++] = block++;
+	}
+	if (nr)
+		DMWARN("%s: %zu blocks of %pg are bad", dm_device_name(pool->md),
+		       nr, pool->bdev);
+	host->bad = list;
+	host->nr_bad = nr;
+	return 0;
+}
+
+static void look_for_new(struct pool *pool)
+{
+	u64 block = 0, end = READ_ONCE(pool->nr_blocks);
+
+	while ((block = device_next_bad(pool, block, end)) < end) {
+		if (daxcow_bad_find(pool->core, block, 1)) {
+			DMWARN("%s: %pg says that block %llu is bad",
+			       dm_device_name(pool->md), pool->bdev, block);
+			mark(pool, block, 1);
+			pool_event(pool);
+		}
+		block++;
+		cond_resched();
+	}
+}
+
+static void look_for_good(struct pool *pool)
+{
+	u64 block = 0, end = READ_ONCE(pool->nr_blocks);
+
+	while ((block += daxcow_bad_find(pool->core, block, end - block)) < end) {
+		if (!page_is_bad(pool, block) &&
+		    device_next_bad(pool, block, block + 1) != block &&
+		    !daxcow_bad_clear(pool->core, block)) {
+			DMINFO("%s: block %llu is good again",
+			       dm_device_name(pool->md), block);
+			pool_wake(pool);
+		}
+		block++;
+	}
+}
+
+static void do_look(struct work_struct *ws)
+{
+	struct pool *pool = container_of(to_delayed_work(ws), struct pool, look);
+	unsigned int noio = memalloc_noio_save();
+
+	look_for_new(pool);
+	look_for_good(pool);
+	memalloc_noio_restore(noio);
+	queue_delayed_work(pool->wq, &pool->look, LOOK_INTERVAL);
+}
+
+void pool_look_init(struct pool *pool)
+{
+	INIT_DEFERRABLE_WORK(&pool->look, do_look);
+	init_rwsem(&pool->failing);
+}
+
+void pool_look_begin(struct pool *pool)
+{
+	queue_delayed_work(pool->wq, &pool->look, LOOK_INTERVAL);
+}
+
+/* ---- questions ---- */
+
+struct bad_of {
+	u32 volume;
+	bool found;
+};
+
+static int is_of(void *arg, const struct daxcow_owner *o)
+{
+	struct bad_of *b = arg;
+
+	b->found = o->volume == b->volume;
+	return b->found;
+}
+
+/* How many of a volume's blocks are bad, or cannot be found: the tables count. */
+u64 pool_count_bad(struct pool *pool, u32 volume)
+{
+	u64 block = 0, end = READ_ONCE(pool->nr_blocks), nr = 0;
+
+	while ((block += daxcow_bad_find(pool->core, block, end - block)) < end) {
+		struct bad_of b = { .volume = volume };
+
+		daxcow_owners(pool->core, block++, NULL, is_of, &b);
+		nr += b.found;
+	}
+	return nr;
+}
