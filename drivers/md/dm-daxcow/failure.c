@@ -36,6 +36,7 @@
  * it is looked at from time to time, and so is what the device has found out by
  * itself (a scrub).
  */
+#include <linux/bsearch.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/sort.h>
@@ -58,112 +59,6 @@ static LIST_HEAD(holders);
 static struct holder {
 	const char *name;
 } holder = { DM_MSG_PREFIX };
-
-/* ---- places: where blocks are in volumes ---- */
-
-struct place {
-	u32 volume;
-	u64 start, nr;
-};
-
-struct places {
-	struct place *at;
-	size_t nr, room;
-};
-
-static int place_note(void *arg, const struct daxcow_owner *o)
-{
-	struct places *p = arg;
-
-	if (p->nr == p->room)
-		return -ENOBUFS;
-	p->at[p->nr++] = (struct place) {
-		.volume = o->volume,
-		.start = o->vblk,
-		.nr = o->nr,
-	};
-	return 0;
-}
-
-static int places_enlarge(struct places *p)
-{
-	size_t room = p->room ? p->room * 2 : 64;
-	struct place *at = kvcalloc(room, sizeof(*at), GFP_NOIO);
-
-	if (!at)
-		return -ENOMEM;
-	if (p->nr)
-		memcpy(at, p->at, p->nr * sizeof(*at));
-	kvfree(p->at);
-	p->at = at;
-	p->room = room;
-	return 0;
-}
-
-/* Add the owners of a block. Returns 0 or -ENOMEM. */
-static int places_add(struct pool *pool, u64 block, enum daxcow_use *use,
-		      struct places *p)
-{
-	size_t nr = p->nr;
-	int ret;
-
-	for (;;) {
-		ret = daxcow_owners(pool->core, block, use, place_note, p);
-		if (ret != -ENOBUFS)
-			return ret == -ENOENT ? 0 : ret;
-		p->nr = nr;
-		ret = places_enlarge(p);
-		if (ret)
-			return ret;
-	}
-}
-
-static int place_cmp(const void *a, const void *b)
-{
-	const struct place *x = a, *y = b;
-
-	if (x->volume != y->volume)
-		return x->volume < y->volume ? -1 : 1;
-	return x->start < y->start ? -1 : x->start > y->start;
-}
-
-/* Sort, and join what follows each other: file systems are told ranges. */
-static void places_join(struct places *p)
-{
-	size_t i, n = 0;
-
-	sort(p->at, p->nr, sizeof(*p->at), place_cmp, NULL);
-	for (i = 0; i < p->nr; i++) {
-		struct place *last = n ? &p->at[n - 1] : NULL;
-
-		if (last && last->volume == p->at[i].volume &&
-		    last->start + last->nr >= p->at[i].start)
-			last->nr = max(last->start + last->nr, p->at[i].start +
-				       p->at[i].nr) - last->start;
-		else
-			p->at[n++] = p->at[i];
-	}
-	p->nr = n;
-}
-
-static bool places_have(const struct places *p, const struct place *x)
-{
-	size_t lo = 0, hi = p->nr;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		const struct place *m = &p->at[mid];
-
-		if (m->volume == x->volume && m->start <= x->start &&
-		    m->start + m->nr >= x->start + x->nr)
-			return true;
-		if (place_cmp(m, x) < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return false;
-}
 
 /* ---- volumes that can be told ---- */
 
@@ -227,7 +122,21 @@ struct told {
 	struct volume_dax *dax;
 };
 
-/* The active volumes, each with a reference. NULL and *@nr 0: none, or no memory. */
+static int told_cmp(const void *a, const void *b)
+{
+	const struct told *x = a, *y = b;
+
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static const struct told *told_find(const struct told *told, size_t nr, u32 id)
+{
+	const struct told key = { .id = id };
+
+	return bsearch(&key, told, nr, sizeof(*told), told_cmp);
+}
+
+/* The active volumes by id, each with a reference. NULL, *@nr is 0: no memory. */
 static struct told *told_volumes(struct pool *pool, size_t *nr)
 {
 	struct told *told;
@@ -253,6 +162,7 @@ static struct told *told_volumes(struct pool *pool, size_t *nr)
 		told[(*nr)++] = (struct told) { vol->id, vol->dax };
 	}
 	spin_unlock(&pool->lock);
+	sort(told, *nr, sizeof(*told), told_cmp, NULL);
 	return told;
 }
 
@@ -261,6 +171,132 @@ static void told_free(struct told *told, size_t nr)
 	while (nr-- > 0)
 		kref_put(&told[nr].dax->ref, volume_dax_free);
 	kvfree(told);
+}
+
+/* ---- places: where blocks are in volumes ---- */
+
+struct place {
+	u32 volume;
+	u64 start, nr;
+};
+
+/**
+ * struct places - those of some blocks
+ * @told:	only of these volumes, sorted by id; NULL: of all
+ */
+struct places {
+	struct place *at;
+	size_t nr, room;
+	const struct told *told;
+	size_t nr_told;
+};
+
+static int place_note(void *arg, const struct daxcow_owner *o)
+{
+	struct places *p = arg;
+
+	if (p->told && !told_find(p->told, p->nr_told, o->volume))
+		return 0;
+	if (p->nr == p->room)
+		return -ENOBUFS;
+	p->at[p->nr++] = (struct place) {
+		.volume = o->volume,
+		.start = o->vblk,
+		.nr = o->nr,
+	};
+	return 0;
+}
+
+static int places_enlarge(struct places *p)
+{
+	size_t room = p->room ? p->room * 2 : 64;
+	struct place *at = kvcalloc(room, sizeof(*at), GFP_NOIO);
+
+	if (!at)
+		return -ENOMEM;
+	if (p->nr)
+		memcpy(at, p->at, p->nr * sizeof(*at));
+	kvfree(p->at);
+	p->at = at;
+	p->room = room;
+	return 0;
+}
+
+/* Add the owners of a block. Returns 0 or -ENOMEM. */
+static int places_add(struct pool *pool, u64 block, struct places *p)
+{
+	size_t nr = p->nr;
+	int ret;
+
+	for (;;) {
+		ret = daxcow_owners(pool->core, block, NULL, place_note, p);
+		if (ret != -ENOBUFS)
+			return ret == -ENOENT ? 0 : ret;
+		p->nr = nr;
+		ret = places_enlarge(p);
+		if (ret)
+			return ret;
+	}
+}
+
+static int one_is_enough(void *arg, const struct daxcow_owner *o)
+{
+	return 1;
+}
+
+static enum daxcow_use use_of(struct pool *pool, u64 block)
+{
+	enum daxcow_use use;
+
+	daxcow_owners(pool->core, block, &use, one_is_enough, NULL);
+	return use;
+}
+
+static int place_cmp(const void *a, const void *b)
+{
+	const struct place *x = a, *y = b;
+
+	if (x->volume != y->volume)
+		return x->volume < y->volume ? -1 : 1;
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/* Sort, and join what follows each other: file systems are told ranges. */
+static void places_join(struct places *p)
+{
+	size_t i, n = 0;
+
+	sort(p->at, p->nr, sizeof(*p->at), place_cmp, NULL);
+	for (i = 0; i < p->nr; i++) {
+		struct place *last = n ? &p->at[n - 1] : NULL;
+
+		if (last && last->volume == p->at[i].volume &&
+		    last->start + last->nr >= p->at[i].start)
+			last->nr = max(last->start + last->nr, p->at[i].start +
+				       p->at[i].nr) - last->start;
+		else
+			p->at[n++] = p->at[i];
+	}
+	p->nr = n;
+}
+
+static bool places_have(const struct places *p, const struct place *x)
+{
+	size_t lo = 0, hi = p->nr;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		const struct place *m = &p->at[mid];
+
+		if (m->volume == x->volume && m->start <= x->start &&
+		    m->start + m->nr >= x->start + x->nr)
+			return true;
+		if (place_cmp(m, x) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return false;
 }
 
 /* ---- telling ---- */
@@ -296,9 +332,9 @@ static bool kill_by_page(struct pool *pool, u64 block, int mf_flags)
 #endif
 }
 
-/* True when there is somebody that takes no failures. */
-static bool tell_one(const struct told *t, const struct places *p,
-		     const struct places *before, int mf_flags)
+/* Tell what is not in @before. True when somebody takes no failures. */
+static bool tell(const struct places *p, const struct places *before,
+		 int mf_flags)
 {
 	bool deaf = false;
 	size_t i;
@@ -306,31 +342,17 @@ static bool tell_one(const struct told *t, const struct places *p,
 
 	for (i = 0; i < p->nr; i++) {
 		const struct place *x = &p->at[i];
+		const struct volume_dax *d;
 
-		if (x->volume != t->id || places_have(before, x))
+		if (places_have(before, x))
 			continue;
-		ret = dax_holder_notify_failure(t->dax->dev,
-						(t->dax->begin + x->start) << PAGE_SHIFT,
+		d = told_find(p->told, p->nr_told, x->volume)->dax;
+		ret = dax_holder_notify_failure(d->dev,
+						(d->begin + x->start) << PAGE_SHIFT,
 						x->nr << PAGE_SHIFT, mf_flags);
 		deaf |= ret == -EOPNOTSUPP;
 	}
 	return deaf;
-}
-
-/* Tell the volumes of @p that are not in @before. -ENOMEM. */
-static int tell(struct pool *pool, const struct places *p,
-		const struct places *before, int mf_flags, bool *deaf)
-{
-	struct told *told;
-	size_t i, nr;
-
-	told = told_volumes(pool, &nr);
-	if (!told)
-		return -ENOMEM;
-	for (i = 0; i < nr; i++)
-		*deaf |= tell_one(&told[i], p, before, mf_flags);
-	told_free(told, nr);
-	return 0;
 }
 
 /* The device is about to be removed, with all that is on it. */
@@ -359,12 +381,13 @@ void pool_log_table(struct pool *pool, u64 block)
 	enum daxcow_use use;
 	size_t i;
 
-	if (places_add(pool, block, &use, &p))
-		goto out_free;
+	use = use_of(pool, block);
 	if (use == DAXCOW_BLOCK_POOL)
 		DMERR("%s: the memory of block %llu failed, which is the pool's own: see daxcow check",
 		      dm_device_name(pool->md), block);
 	if (use != DAXCOW_BLOCK_TABLE && use != DAXCOW_BLOCK_RECORD)
+		return;
+	if (places_add(pool, block, &p))
 		goto out_free;
 	DMERR("%s: the memory of block %llu failed, which is a table of %zu volumes",
 	      dm_device_name(pool->md), block, p.nr);
@@ -407,27 +430,51 @@ static int mark(struct pool *pool, u64 block, u64 nr)
 
 static int collect(struct pool *pool, u64 block, u64 nr, struct places *p)
 {
-	enum daxcow_use use;
 	int ret = 0;
 	u64 b;
 
-	for (b = block; b < block + nr && !ret; b++) {
-		size_t had = p->nr;
-
-		ret = places_add(pool, b, &use, p);
-		/* who maps what is below a table has not lost it */
-		if (use != DAXCOW_BLOCK_DATA)
-			p->nr = had;
-	}
+	/* who maps what is below a table has not lost it */
+	for (b = block; b < block + nr && !ret; b++)
+		if (use_of(pool, b) == DAXCOW_BLOCK_DATA)
+			ret = places_add(pool, b, p);
 	places_join(p);
+	return ret;
+}
+
+/*
+ * Tell the owners that are active and were not in @before, which becomes what it
+ * is now. Returns 0 when there was nobody more, 1, or -ENOMEM.
+ */
+static int tell_owners(struct pool *pool, u64 block, u64 nr, int mf_flags,
+		       struct places *before, bool *deaf)
+{
+	struct places now = { .nr = 0 };
+	struct told *told;
+	int ret;
+
+	told = told_volumes(pool, &now.nr_told);
+	if (!told)
+		return -ENOMEM;
+	now.told = told;
+	ret = collect(pool, block, nr, &now);
+	if (!ret) {
+		ret = now.nr != before->nr ||
+		      (now.nr && memcmp(now.at, before->at,
+					now.nr * sizeof(*now.at)));
+		if (ret)
+			*deaf |= tell(&now, before, mf_flags);
+	}
+	told_free(told, now.nr_told);
+	kvfree(before->at);
+	*before = now;
 	return ret;
 }
 
 /* Blocks of a pool have failed. Returns 0, or -ENOMEM: some may not know. */
 static int pool_failed(struct pool *pool, u64 block, u64 nr, int mf_flags)
 {
-	struct places now = { .nr = 0 }, before = { .nr = 0 };
-	bool deaf = false, killed = true, more;
+	struct places before = { .nr = 0 };
+	bool deaf = false, killed = true;
 	int ret, tries = 0;
 	u64 b;
 
@@ -438,16 +485,8 @@ static int pool_failed(struct pool *pool, u64 block, u64 nr, int mf_flags)
 		DMERR("%s: not enough memory to keep track of a memory failure: the pool is read-only",
 		      dm_device_name(pool->md));
 	do {
-		now = (struct places) { .nr = 0 };
-		ret = collect(pool, block, nr, &now);
-		more = !ret && (now.nr != before.nr ||
-				(now.nr && memcmp(now.at, before.at,
-						  now.nr * sizeof(*now.at))));
-		if (more)
-			ret = tell(pool, &now, &before, mf_flags, &deaf);
-		kvfree(before.at);
-		before = now;
-	} while (more && !ret && ++tries < 3);
+		ret = tell_owners(pool, block, nr, mf_flags, &before, &deaf);
+	} while (ret > 0 && ++tries < 3);
 	kvfree(before.at);
 	for (b = block; b < block + nr && deaf; b++)
 		killed &= kill_by_page(pool, b, mf_flags);
@@ -455,7 +494,7 @@ static int pool_failed(struct pool *pool, u64 block, u64 nr, int mf_flags)
 		DMWARN_LIMIT("%s: block %llu failed: what is above one of its volumes does not take memory failures; processes that map it get SIGBUS when they touch it",
 			     dm_device_name(pool->md), block);
 	pool_event(pool);
-	return ret;
+	return min(ret, 0);
 }
 
 static int pool_failed_range(struct pool *pool, u64 first, u64 nr, int mf_flags)

@@ -316,9 +316,10 @@ int main(int argc, char **argv)
 			children[nr++].pid = start(t, ready[1]);
 		}
 	}
+	close(ready[1]);
 	for (i = 0; i < nr; i++)
 		if (read(ready[0], &byte, 1) != 1)
-			err(2, "ready");
+			errx(2, "one of them could not start");
 	if (pfn)
 		fail_pfn(pfn);
 	if (advise)
