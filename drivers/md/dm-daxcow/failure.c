@@ -14,10 +14,13 @@
  *   4. Owners are collected again. Who has become one meanwhile is told as well.
  *
  * Nobody is missed: a fault that was given the page before 1 holds the lock of its
- * DAX entry until its page table entry stands, and 3 waits for that lock. Nobody is
- * hit in place of another: between 2 and 3 an owner could only leave the page by a
- * copy of it, and there is none after 1; what replaces all of the block, a bio, a
- * discard, or a recovery write, leaves the DAX entry that 3 finds as it is.
+ * DAX entry until its page table entry stands, and 3 waits for that lock. An owner
+ * leaves the page only by writing over all of it, or by a discard: there are no
+ * copies of it after 1.
+ *
+ * Nobody is hit in place of another: who has left the page between 2 and 3 can have
+ * a good one there already, and so can another file. mf_dax_kill_procs() spares what
+ * does not have PG_hwpoison, which is set first of all.
  *
  * Why without a lock: the file system reads its reverse map through bios, waits
  * for DAX entries, and those who hold one wait for the engine's lock. The volumes
@@ -182,7 +185,11 @@ struct place {
 
 /**
  * struct places - those of some blocks
+ * @at:		the places
+ * @nr:		how many
+ * @room:	how many fit in @at
  * @told:	only of these volumes, sorted by id; NULL: of all
+ * @nr_told:	how many are in @told
  */
 struct places {
 	struct place *at;
