@@ -21,6 +21,17 @@
 #include <daxcow/pmem.h>
 #include "target.h"
 
+/* One page of zeroes is as good as another; without any it is an error. */
+static u64 good_zero_block(const struct pool *pool)
+{
+	u64 i = 0;
+
+	while (i < DAXCOW_CHUNK_BLOCKS - 1 &&
+	       !daxcow_bad_find(pool->core, pool->zero_block + i, 1))
+		i++;
+	return pool->zero_block + i;
+}
+
 /*
  * Where a read looks. Unmapped blocks are seen as a part of the zero chunk
  * with the same position in the chunk, so that a hole can be mapped by a PMD.
@@ -34,6 +45,10 @@ static long access_read(struct volume *vol, u64 vblk, u64 nr, u64 *block)
 	if (n > 0 && *block == DAXCOW_HOLE) {
 		*block = vol->pool->zero_block + in_chunk;
 		n = min_t(u64, n, DAXCOW_CHUNK_BLOCKS - in_chunk);
+		if (!daxcow_bad_find(vol->pool->core, *block, 1)) {
+			*block = good_zero_block(vol->pool);
+			n = 1;
+		}
 	}
 	return n;
 }
