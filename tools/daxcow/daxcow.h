@@ -38,8 +38,8 @@ enum exit_code {
  * @word:	operands: what is left without the options
  */
 struct args {
-	bool activate, all, bytes, error_if_no_space, force, ignore_discard;
-	bool help, json, no_dax, quick, readonly, verbose, version;
+	bool activate, all, bytes, error_if_no_space, files, force, help;
+	bool ignore_discard, json, no_dax, quick, readonly, verbose, version;
 	const char *cow, *data, *label;
 	u64 size, low_water, id, offset, block, pfn;
 	int words;
@@ -97,6 +97,17 @@ int number_parse(const char *text, u64 max, u64 *number);
 /* "1.5G"; returns @text. */
 const char *size_format(char text[SIZE_TEXT], u64 bytes);
 
+/*
+ * For an array of @nr elements, one after the other, with capacities that are powers
+ * of two: where it is once there is room for one more, or NULL.
+ */
+static inline void *array_room(void *array, size_t nr, size_t size)
+{
+	if (nr & (nr - 1))
+		return array;
+	return reallocarray(array, nr ? 2 * nr : 1, size);
+}
+
 /* output.c */
 
 enum column_kind {
@@ -123,6 +134,11 @@ int print_rows(const struct args *a, const char *key, struct json_object *rows,
 int print_record(const struct args *a, const char *key,
 		 struct json_object *record, const struct column *columns);
 void json_set_text(struct json_object *o, const char *key, const char *text);
+/*
+ * Any bytes. Those that are not UTF-8, and with them all backslashes, become \xNN, and
+ * a second member "escaped" is true.
+ */
+void json_set_path(struct json_object *o, const char *key, const char *path);
 void json_set_number(struct json_object *o, const char *key, u64 number);
 void json_set_bool(struct json_object *o, const char *key, bool value);
 

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,7 +58,7 @@ static const struct command commands[] = {
 	  "show all pools, or one in detail" },
 	{ "list", cmd_list, 1, 1, "bq", "POOL",
 	  "show the volumes of a pool" },
-	{ "owners", cmd_owners, 1, 1, "BOPb",
+	{ "owners", cmd_owners, 1, 1, "BOPbF",
 	  "POOL --block N | --offset BYTES | --pfn N",
 	  "show all volumes that a block of the pool belongs to" },
 	{ "map", cmd_map, 2, 4, "b", "POOL NAME [OFFSET [LENGTH]]",
@@ -110,6 +111,7 @@ static const struct option_help options[] = {
 	VALUE("data", 'd', "DEVICE|FILE", "the pool that data are copied from"),
 	FLAG("error-if-no-space", 'e', error_if_no_space,
 	     "fail writes to a full pool at once"),
+	FLAG("files", 'F', files, "find the files that own it (XFS with rmapbt)"),
 	FLAG("force", 'f', force, "do it in spite of what speaks against it"),
 	VALUE("id", 'i', "N", "id of the new volume (default: a free one)"),
 	FLAG("ignore-discard", 'D', ignore_discard,
@@ -329,8 +331,11 @@ static int run(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	int rc = run(argc, argv);
+	int rc;
 
+	/* what a table may show as it is */
+	setlocale(LC_CTYPE, "");
+	rc = run(argc, argv);
 	if (fflush(stdout) || ferror(stdout))
 		rc = fail(EXIT_FAILED, "could not write the output: %s",
 			  strerror(errno));

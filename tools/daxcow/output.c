@@ -18,6 +18,56 @@ void json_set_text(struct json_object *o, const char *key, const char *text)
 			       json_object_new_string(text) : NULL);
 }
 
+/* Bytes of the character at @s, or 0 when it is not UTF-8. */
+static size_t utf8_size(const u8 *s)
+{
+	size_t size = *s < 0x80 ? 1 : *s < 0xe0 ? 2 : *s < 0xf0 ? 3 : 4, i;
+	u32 c = *s & (0xff >> (size + 1));
+
+	if (size == 1)
+		return 1;
+	/* the rest of a character, or more than there is */
+	if (*s < 0xc2 || *s > 0xf4)
+		return 0;
+	for (i = 1; i < size; i++) {
+		if (s[i] >> 6 != 2)
+			return 0;
+		c = c << 6 | (s[i] & 0x3f);
+	}
+	/* longer than it has to be, half of a pair, or more than there is */
+	if (c < (size == 2 ? 0x80 : size == 3 ? 0x800 : 0x10000) ||
+	    c >> 11 == 0x1b || c > 0x10ffff)
+		return 0;
+	return size;
+}
+
+void json_set_path(struct json_object *o, const char *key, const char *path)
+{
+	const u8 *s = (const u8 *)path;
+	char *text, *to;
+	size_t size;
+
+	while (s && *s && utf8_size(s))
+		s += utf8_size(s);
+	text = s && *s ? malloc(4 * strlen(path) + 1) : NULL;
+	if (!text) {
+		json_set_text(o, key, path);
+		return;
+	}
+	to = text;
+	for (s = (const u8 *)path; *s; s += size ? size : 1) {
+		size = *s == '\\' ? 0 : utf8_size(s);
+		if (size)
+			to = (char *)memcpy(to, s, size) + size;
+		else
+			to += sprintf(to, "\\x%02x", *s);
+	}
+	*to = 0;
+	json_set_text(o, key, text);
+	json_set_bool(o, "escaped", true);
+	free(text);
+}
+
 void json_set_number(struct json_object *o, const char *key, u64 number)
 {
 	json_object_object_add(o, key, json_object_new_uint64(number));
@@ -63,7 +113,7 @@ static const char *cell(const struct args *a, struct json_object *row,
 		    !strftime(text, CELL_TEXT, "%F %R", &tm))
 			return "-";
 	} else {
-		snprintf(text, CELL_TEXT, "%s", json_object_get_string(value));
+		return json_object_get_string(value);
 	}
 	return text;
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <json-c/json.h>
 #include <linux/dm-daxcow.h>
+#include "files.h"
 #include "pool.h"
 
 #define CONTROL "/dev/daxcow"
@@ -19,6 +20,17 @@ static const struct column owner_columns[] = {
 	{ "offset", "OFFSET", COLUMN_NUMBER },
 	{ "length", "LENGTH", COLUMN_BYTES },
 	{ "device", "DEVICE", COLUMN_TEXT },
+	{ }
+};
+
+static const struct column file_columns[] = {
+	{ "volume", "VOLUME", COLUMN_TEXT },
+	{ "id", "ID", COLUMN_NUMBER },
+	{ "offset", "OFFSET", COLUMN_NUMBER },
+	{ "length", "LENGTH", COLUMN_BYTES },
+	{ "device", "DEVICE", COLUMN_TEXT },
+	{ "at", "AT", COLUMN_NUMBER },
+	{ "file", "FILE", COLUMN_TEXT },
 	{ }
 };
 
@@ -42,20 +54,27 @@ static int control_open(int *fd)
 
 /* ---- owners ---- */
 
-static struct json_object *describe_owner(const struct pool *pool,
+/* NULL for one that has come since the volumes were listed. */
+static const struct volume *volume_of(const struct pool *pool, u32 id)
+{
+	size_t i;
+
+	for (i = 0; i < pool->volumes; i++)
+		if (pool->volume[i].id == id)
+			return &pool->volume[i];
+	return NULL;
+}
+
+static struct json_object *describe_owner(const struct volume *v,
 					  const struct daxcow_owner_range *o)
 {
 	struct json_object *row = json_object_new_object();
 	char text[VOLUME_TEXT];
-	size_t i;
 
-	/* one that has come since is not in the list of volumes */
 	snprintf(text, sizeof(text), "id:%u", o->volume);
-	for (i = 0; i < pool->volumes; i++) {
-		if (pool->volume[i].id != o->volume)
-			continue;
-		volume_text(&pool->volume[i], text);
-		json_set_text(row, "device", pool->volume[i].device);
+	if (v) {
+		volume_text(v, text);
+		json_set_text(row, "device", v->device);
 	}
 	json_set_text(row, "volume", text);
 	json_set_number(row, "id", o->volume);
@@ -72,11 +91,32 @@ static int owners_failed(const struct pool *pool, int err)
 	return fail_errno(err, "%s: cannot ask for the owners", pool->dm.name);
 }
 
+/* A page of them; @files may be NULL. */
+static void add_owners(const struct pool *pool, struct files *files,
+		       const struct daxcow_ioc_owners *x,
+		       const struct daxcow_owner_range *page,
+		       struct json_object *rows)
+{
+	__u32 i;
+
+	for (i = 0; i < x->nr; i++) {
+		const struct volume *v = volume_of(pool, page[i].volume);
+		struct json_object *row = describe_owner(v, &page[i]);
+
+		json_object_array_add(rows, row);
+		if (files && x->use == DAXCOW_USE_DATA)
+			files_ask(files, v, page[i].start << DAXCOW_BLOCK_SHIFT,
+				  row);
+		else if (files)
+			files_set_state(row, "table");
+	}
+}
+
 static int get_owners(const struct args *a, const struct pool *pool, int fd,
-		      struct daxcow_ioc_owners *x, struct json_object *rows)
+		      struct files *files, struct daxcow_ioc_owners *x,
+		      struct json_object *rows)
 {
 	struct daxcow_owner_range page[256];
-	__u32 i;
 
 	*x = (struct daxcow_ioc_owners) {
 		.size = sizeof(*x),
@@ -90,13 +130,95 @@ static int get_owners(const struct args *a, const struct pool *pool, int fd,
 		x->nr = ARRAY_SIZE(page);
 		if (ioctl(fd, DAXCOW_IOC_OWNERS, x))
 			return owners_failed(pool, errno);
-		for (i = 0; i < x->nr; i++)
-			json_object_array_add(rows, describe_owner(pool, &page[i]));
+		add_owners(pool, files, x, page, rows);
 		x->first += x->nr;
 		progress("%llu of %llu", (unsigned long long)x->first,
 			 (unsigned long long)x->total);
 	} while (x->nr && x->first < x->total);
 	return EXIT_DONE;
+}
+
+/* Instead of a path. */
+static void set_reason(struct json_object *line)
+{
+	static const struct {
+		const char *state, *text;
+	} reasons[] = {
+		{ "inactive", "not active" },
+		{ "unmounted", "not mounted" },
+		{ "unknown", "the file system does not know" },
+		{ "table", "a table of the pool" },
+	};
+	const char *state = json_object_get_string(json_object_object_get(line, "state"));
+	const char *reason = json_object_get_string(json_object_object_get(line, "kind"));
+	char text[64];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(reasons); i++)
+		if (!strcmp(reasons[i].state, state))
+			reason = reasons[i].text;
+	snprintf(text, sizeof(text), "(%s)", reason ? reason : state);
+	json_set_text(line, "file", text);
+}
+
+static void set_file(struct json_object *line, struct json_object *file)
+{
+	struct json_object *at, *path = json_object_object_get(file, "path");
+	char text[64];
+
+	if (!json_object_object_get_ex(file, "offset", &at) ||
+	    strcmp(json_object_get_string(json_object_object_get(file, "part")),
+		   "data"))
+		at = json_object_object_get(file, "part");
+	json_object_object_add(line, "at", json_object_get(at));
+	if (path) {
+		json_object_object_add(line, "file", json_object_get(path));
+		return;
+	}
+	snprintf(text, sizeof(text), "(inode %s, no path)",
+		 json_object_get_string(json_object_object_get(file, "inode")));
+	json_set_text(line, "file", text);
+}
+
+static struct json_object *add_line(struct json_object *lines,
+				    struct json_object *row)
+{
+	struct json_object *line = json_object_new_object();
+
+	json_object_object_foreach(row, key, value)
+		json_object_object_add(line, key, json_object_get(value));
+	json_object_array_add(lines, line);
+	return line;
+}
+
+/* For people: a line for each file. */
+static struct json_object *lines_of(struct json_object *rows)
+{
+	struct json_object *lines = json_object_new_array();
+	size_t i, j, nr;
+
+	for (i = 0; i < json_object_array_length(rows); i++) {
+		struct json_object *row = json_object_array_get_idx(rows, i);
+		struct json_object *files = json_object_object_get(row, "files");
+
+		nr = json_object_array_length(files);
+		for (j = 0; j < nr; j++)
+			set_file(add_line(lines, row),
+				 json_object_array_get_idx(files, j));
+		if (!nr)
+			set_reason(add_line(lines, row));
+	}
+	json_object_put(rows);
+	return lines;
+}
+
+static int print_owners(const struct args *a, struct json_object *rows)
+{
+	if (!a->files)
+		return print_rows(a, "owners", rows, owner_columns);
+	if (!a->json)
+		rows = lines_of(rows);
+	return print_rows(a, "owners", rows, file_columns);
 }
 
 static int no_owner(const struct pool *pool, const struct daxcow_ioc_owners *x)
@@ -107,11 +229,30 @@ static int no_owner(const struct pool *pool, const struct daxcow_ioc_owners *x)
 		    (unsigned long long)x->block);
 }
 
+/* @files may be NULL. Paths that cannot be found do not keep the rest back. */
+static int owners(const struct args *a, const struct pool *pool, int fd,
+		  struct files *files)
+{
+	struct json_object *rows = json_object_new_array();
+	struct daxcow_ioc_owners x;
+	int rc, found;
+
+	rc = get_owners(a, pool, fd, files, &x, rows);
+	if (!rc && !x.total)
+		rc = no_owner(pool, &x);
+	if (rc) {
+		json_object_put(rows);
+		return rc;
+	}
+	found = files ? files_find(files) : EXIT_DONE;
+	rc = print_owners(a, rows);
+	return rc ? rc : found;
+}
+
 int cmd_owners(const struct args *a)
 {
-	struct daxcow_ioc_owners x;
-	struct json_object *rows;
 	bool by_block = a->block != NOT_GIVEN, by_pfn = a->pfn != NOT_GIVEN;
+	struct files files;
 	struct pool pool;
 	int rc, fd;
 
@@ -123,14 +264,14 @@ int cmd_owners(const struct args *a)
 	rc = control_open(&fd);
 	if (rc)
 		goto out_pool;
-	rows = json_object_new_array();
-	rc = get_owners(a, &pool, fd, &x, rows);
-	if (!rc && !x.total)
-		rc = no_owner(&pool, &x);
+	if (a->files)
+		rc = files_open(&files);
 	if (rc)
-		json_object_put(rows);
-	else
-		rc = print_rows(a, "owners", rows, owner_columns);
+		goto out_control;
+	rc = owners(a, &pool, fd, a->files ? &files : NULL);
+	if (a->files)
+		files_close(&files);
+out_control:
 	close(fd);
 out_pool:
 	pool_close(&pool);

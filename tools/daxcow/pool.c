@@ -105,16 +105,12 @@ static bool parse_volume(const char *line, struct volume *v)
 
 static int add_volume(struct pool *pool, const struct volume *v)
 {
-	struct volume *more;
+	struct volume *more = array_room(pool->volume, pool->volumes,
+					 sizeof(*more));
 
-	/* capacities are powers of two */
-	if (!(pool->volumes & (pool->volumes - 1))) {
-		more = reallocarray(pool->volume, pool->volumes ?
-				    2 * pool->volumes : 1, sizeof(*more));
-		if (!more)
-			return -ENOMEM;
-		pool->volume = more;
-	}
+	if (!more)
+		return -ENOMEM;
+	pool->volume = more;
 	pool->volume[pool->volumes++] = *v;
 	return 0;
 }

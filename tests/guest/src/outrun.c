@@ -20,7 +20,7 @@
 #define PAGE_SIZE	4096
 #define TRIES		500	/* of 10 ms */
 
-static void bus(int sig)
+static void bus(int sig __attribute__((unused)))
 {
 	static const char text[] = "outrun: SIGBUS\n";
 

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What is mounted where, as this process sees it.
+ */
+#ifndef DAXCOW_TOOL_MOUNTS_H
+#define DAXCOW_TOOL_MOUNTS_H
+
+#include <sys/types.h>
+#include "daxcow.h"
+
+/**
+ * struct mount - one line of mountinfo
+ * @whole:	its root is that of the file system
+ */
+struct mount {
+	dev_t dev;
+	bool whole;
+	char *path;
+};
+
+struct mounts {
+	struct mount *mount;
+	size_t nr;
+};
+
+/* Says what is wrong and returns an exit code. */
+int mounts_read(struct mounts *m);
+void mounts_free(struct mounts *m);
+
+/*
+ * Open the directory that the file system on @dev is mounted on, the whole of it if
+ * there is a choice; *@path is set to its path, as long as @m lives. A descriptor,
+ * or -ENOENT when it is not mounted, or nowhere where it can be seen.
+ */
+int mounts_open(const struct mounts *m, dev_t dev, const char **path);
+
+#endif /* DAXCOW_TOOL_MOUNTS_H */
