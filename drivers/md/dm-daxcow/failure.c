@@ -649,15 +649,19 @@ void pool_unclaim(struct pool *pool)
 {
 	if (!pool->dax_dev)
 		return;
+	lockdep_assert_held(&pools_lock);
 	mutex_lock(&holders_lock);
 	list_del(&pool->holder);
+	mutex_unlock(&holders_lock);
 	if (pool->holds) {
+		/* waits for notify_failure(), which takes the lock */
 		fs_put_dax(pool->dax_dev, &holder);
+		mutex_lock(&holders_lock);
 		holder_pass_on(pool);
+		mutex_unlock(&holders_lock);
 	} else {
 		put_dax(pool->dax_dev);
 	}
-	mutex_unlock(&holders_lock);
 	/* who has found it is done */
 	down_write(&pool->failing);
 	up_write(&pool->failing);
