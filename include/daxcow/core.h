@@ -130,6 +130,8 @@ void daxcow_unload(struct daxcow_pool *pool);
  * @nr_volumes:	volumes
  * @copies:	blocks copied to break sharing, since load
  * @provisions:	blocks given to unmapped places, since load
+ * @merged:	blocks whose owners got another, equal one, since load
+ * @unmapped:	blocks of zeroes that were unmapped by a merge, since load
  * @nr_bad:	blocks whose memory failed
  * @nr_retired:	those of them, or of former ones, that nobody owns and that are
  *		not used
@@ -137,6 +139,7 @@ void daxcow_unload(struct daxcow_pool *pool);
 struct daxcow_pool_info {
 	u64 nr_blocks, nr_free, nr_pending, nr_meta, nr_data;
 	u64 nr_chunks_free, reserve, nr_volumes, copies, provisions;
+	u64 merged, unmapped;
 	u64 nr_bad, nr_retired;
 	u64 trans, zero_block, chunk_offset, created;
 	u64 dram_bytes;
@@ -164,6 +167,8 @@ int daxcow_set_trans(struct daxcow_pool *pool, u64 old, u64 new);
  * @origin:	volume to take a snapshot of; not used by daxcow_create()
  * @size:	in blocks, 0 to leave it to the table. Snapshots have their
  *		origin's.
+ * @domain:	share domain, see daxcow_merge(). Snapshots have their origin's, and
+ *		it never changes: blocks are shared inside of one domain only
  * @created:	seconds since 1970
  * @uuid:	unique
  * @name:	may be NULL
@@ -175,6 +180,7 @@ int daxcow_set_trans(struct daxcow_pool *pool, u64 old, u64 new);
 struct daxcow_volume_desc {
 	u32 id, origin;
 	u64 size, created;
+	u32 domain;
 	const u8 *uuid;
 	const char *name;
 	const u64 *pinned;
@@ -201,7 +207,10 @@ int daxcow_snapshot(struct daxcow_pool *pool,
 /* -ENOENT, -EBUSY when it is open. Space comes back through reclaim. */
 int daxcow_delete(struct daxcow_pool *pool, u32 id);
 
-/* Give @id the content and size that @from has. -EBUSY when one is open. */
+/*
+ * Give @id the content and size that @from has. -EBUSY when one is open, -EXDEV when
+ * they are in different domains.
+ */
 int daxcow_rollback(struct daxcow_pool *pool, u32 id, u32 from);
 
 /**
@@ -220,6 +229,7 @@ int daxcow_resize(struct daxcow_pool *pool, u32 id, u64 size);
 struct daxcow_volume_info {
 	u32 id, origin;
 	u64 size, created;
+	u32 domain;
 	u8 uuid[DAXCOW_UUID_SIZE];
 	char name[DAXCOW_NAME_SIZE];
 	u32 open;
@@ -374,6 +384,93 @@ struct daxcow_owner {
 int daxcow_owners(struct daxcow_pool *pool, u64 block, enum daxcow_use *use,
 		  int (*fn)(void *arg, const struct daxcow_owner *o),
 		  void *arg);
+
+/* ---- merge ---- */
+
+/**
+ * daxcow_generation_begin() - tell what is written from now on from what was before
+ * @gen:	the current generation
+ *
+ * A block that is given to a writer is of the current generation; all others are
+ * below it when this returns. Return: 0, -EOVERFLOW: there are no more, until the
+ * pool is loaded again.
+ */
+int daxcow_generation_begin(struct daxcow_pool *pool, u32 *gen);
+
+/* The current one. */
+u32 daxcow_generation(struct daxcow_pool *pool);
+
+/**
+ * struct daxcow_used - data blocks that lie in a row and are alike
+ * @owners:	entries that name each of them
+ * @generation:	of each of them
+ * @chunk:	one chunk, mapped as a whole by somebody; of its blocks @owners and
+ *		@generation are the highest
+ */
+struct daxcow_used {
+	u64 block;
+	u32 nr, owners, generation, domain;
+	bool chunk, hot, bad;
+};
+
+/**
+ * daxcow_used() - list the data blocks
+ * @start:	from here on, or from the beginning of a chunk that it is in; moved
+ *		to where to go on, which may be before @end although there is room
+ * @since:	without those of older generations
+ * @hot:	whether somebody may be writing to one of @nr blocks, asked of those
+ *		that have one owner; under the pool's lock, must not call back
+ * @at:		gets up to @room runs
+ *
+ * Return: how many.
+ */
+size_t daxcow_used(struct daxcow_pool *pool, u64 *start, u64 end, u32 since,
+		   bool (*hot)(void *ctx, u64 block, u64 nr), void *ctx,
+		   struct daxcow_used *at, size_t room);
+
+/* A merge leaves a block with no more owners than this, so that walks are short. */
+#define DAXCOW_MERGE_OWNERS	256
+/* As the block to keep: the other is all zero, and is to be unmapped. */
+#define DAXCOW_KEEP_ZERO	(~0ULL)
+
+/**
+ * struct daxcow_merge - two pieces with equal bytes
+ * @keep:	first block of the one that stays, or DAXCOW_KEEP_ZERO
+ * @drop:	first block of the one whose owners are to have @keep
+ * @nr:		1, or DAXCOW_CHUNK_BLOCKS: both are chunks then
+ * @before:	their bytes were compared in this generation, after all who had been
+ *		given one of them in an older one had ended
+ * @split:	a chunk that is mapped as a whole may be mapped by its blocks for it
+ */
+struct daxcow_merge {
+	u64 keep, drop, nr;
+	u32 before;
+	bool split;
+};
+
+/**
+ * daxcow_merge() - give all owners of one block another one with the same bytes
+ *
+ * Nobody needs to wait for it: a writer who gets one of the blocks after the compare
+ * raises its generation, and then nothing is done. Until it is published the owners
+ * can be told apart by nothing, so each gets it by a store of its own.
+ *
+ * Return: 0, -EALREADY (one block), -ESTALE (written since, or not data),
+ * -EMLINK (too many owners), -EXDEV (different domains), -EFBIG (@split is
+ * needed), -EBUSY (too many wait for a grace period), -EIO (memory that failed),
+ * -EINVAL, -ENOMEM, -ENOSPC, -EUCLEAN, -EROFS.
+ */
+int daxcow_merge(struct daxcow_pool *pool, const struct daxcow_merge *m);
+
+/* Whether it would be done: what can be told before the bytes are compared. */
+int daxcow_merge_check(struct daxcow_pool *pool, const struct daxcow_merge *m);
+
+/*
+ * Whether one of the blocks has one owner, who was given write access since the pool
+ * was loaded or the block merged, and may write without asking. If not nobody does
+ * before the generation is raised.
+ */
+bool daxcow_exclusive(struct daxcow_pool *pool, u64 block, u64 nr);
 
 /* ---- memory that failed ---- */
 

@@ -166,6 +166,7 @@ struct daxcow_super {
  * @created:	seconds since 1970
  * @uuid:	of the volume
  * @name:	for people, NUL terminated, may be empty
+ * @domain:	share domain: blocks are merged only with others of the same one
  * @crc:	CRC32C of the bytes before it, initial value ~0, not inverted
  * @root:	entry of the root node, or 0 (not part of @crc)
  */
@@ -177,7 +178,8 @@ struct daxcow_record {
 	__le64 created;
 	__u8 uuid[DAXCOW_UUID_SIZE];
 	__u8 name[DAXCOW_NAME_SIZE];
-	__u8 pad[140];
+	__le32 domain;
+	__u8 pad[136];
 	__le32 crc;
 	__le64 root;
 	__u8 pad2[4096 - 264];

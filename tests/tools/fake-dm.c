@@ -270,11 +270,11 @@ static char *list(const struct dm_dev *dev, struct daxcow_pool *pool, u32 id)
 	for (n = 0; n < 3 && !daxcow_next_volume(pool, id, &v); n++) {
 		uuid_unparse_lower(v.uuid, uuid);
 		snprintf(origin, sizeof(origin), "%u", v.origin);
-		text = add(text, "%u %s %llu %llu %d %s %s\n", v.id,
+		text = add(text, "%u %s %llu %llu %d %s %s %u\n", v.id,
 			   v.origin == DAXCOW_NO_ORIGIN ? "-" : origin,
 			   (unsigned long long)v.size << 3,
 			   (unsigned long long)v.created, users(dev, v.id),
-			   uuid, v.name[0] ? v.name : "-");
+			   uuid, v.name[0] ? v.name : "-", v.domain);
 		id = v.id + 1;
 	}
 	return text;
@@ -306,8 +306,8 @@ static int create_thin(struct daxcow_pool *pool, const char *text)
 	unsigned long long sectors = 0;
 	uuid_t uuid;
 
-	if (sscanf(text, "%u %llu %63s %36s", &d.id, &sectors, name,
-		   uuid_text) < 1)
+	if (sscanf(text, "%u %llu %63s %36s %u", &d.id, &sectors, name,
+		   uuid_text, &d.domain) < 1)
 		return -EINVAL;
 	if (uuid_parse(uuid_text, uuid))
 		uuid_generate(uuid);

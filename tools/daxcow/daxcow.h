@@ -32,6 +32,7 @@ enum exit_code {
  * @size:	of --size, in bytes, or 0
  * @low_water:	of --low-water, in bytes, or NOT_GIVEN
  * @id:		of --id, or NOT_GIVEN
+ * @domain:	of --domain
  * @offset:	of --chunk-offset, in blocks, or NOT_GIVEN
  * @block:	of --block, or of --offset, or NOT_GIVEN
  * @pfn:	of --pfn, or NOT_GIVEN
@@ -41,7 +42,7 @@ struct args {
 	bool activate, all, bytes, error_if_no_space, files, force, help;
 	bool ignore_discard, json, no_dax, quick, readonly, verbose, version;
 	const char *cow, *data, *label;
-	u64 size, low_water, id, offset, block, pfn;
+	u64 size, low_water, id, domain, offset, block, pfn;
 	int words;
 	char **word;
 };

@@ -12,7 +12,7 @@
  *     INDEX[-INDEX] block BLOCK	data; the first of them
  *     INDEX chunk BLOCK
  *     INDEX node BLOCK
- *   volume BLOCK id=N origin=N|- size=N created=N uuid=U name=TEXT root=BLOCK/LEVEL|-
+ *   volume BLOCK id=N origin=N|- size=N created=N domain=N uuid=U name=TEXT root=BLOCK/LEVEL|-
  *   dir BLOCK LEVEL		a table of volumes
  *     INDEX dir BLOCK
  *     INDEX volume BLOCK
@@ -80,6 +80,7 @@ static void dump_record(u64 block, const struct daxcow_record *r)
 		put_number("origin", origin);
 	put_number("size", le64_to_cpu(r->size));
 	put_number("created", le64_to_cpu(r->created));
+	put_number("domain", le32_to_cpu(r->domain));
 	put_uuid(r->uuid);
 	put_text("name", r->name, sizeof(r->name));
 	if (root.type == DAXCOW_ENTRY_NONE)

@@ -63,7 +63,7 @@ static const struct command commands[] = {
 	  "show all volumes that a block of the pool belongs to" },
 	{ "map", cmd_map, 2, 4, "b", "POOL NAME [OFFSET [LENGTH]]",
 	  "show where the blocks of a volume lie in the pool" },
-	{ "create", cmd_create, 2, 2, "si", "POOL NAME --size SIZE",
+	{ "create", cmd_create, 2, 2, "six", "POOL NAME --size SIZE",
 	  "make an empty volume; takes no space until it is written" },
 	{ "snapshot", cmd_snapshot, 2, MANY, "",
 	  "POOL ORIGIN NAME | POOL ORIGIN=NAME...",
@@ -109,6 +109,8 @@ static const struct option_help options[] = {
 	VALUE("cow", 'c', "auto|4k|2m",
 	      "how much to copy when a shared 2 MiB page is written"),
 	VALUE("data", 'd', "DEVICE|FILE", "the pool that data are copied from"),
+	VALUE("domain", 'x', "N",
+	      "share domain: dedupe stays inside of it (default: 0)"),
 	FLAG("error-if-no-space", 'e', error_if_no_space,
 	     "fail writes to a full pool at once"),
 	FLAG("files", 'F', files, "find the files that own it (XFS with rmapbt)"),
@@ -215,6 +217,9 @@ static int set_value(struct args *a, int key, const char *name,
 		break;
 	case 'd':
 		a->data = value;
+		break;
+	case 'x':
+		bad = number_parse(value, UINT32_MAX, &a->domain);
 		break;
 	case 'i':
 		bad = number_parse(value, DAXCOW_MAX_ID, &a->id);

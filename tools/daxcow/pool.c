@@ -91,8 +91,9 @@ static bool parse_volume(const char *line, struct volume *v)
 	unsigned long long sectors, created;
 
 	memset(v, 0, sizeof(*v));
-	if (sscanf(line, "%u %11s %llu %llu %u %36s %63s", &v->id, origin,
-		   &sectors, &created, &v->open, v->uuid, name) != 7)
+	if (sscanf(line, "%u %11s %llu %llu %u %36s %63s %u", &v->id, origin,
+		   &sectors, &created, &v->open, v->uuid, name,
+		   &v->domain) != 8)
 		return false;
 	v->created = created;
 	v->size = sectors << 9;

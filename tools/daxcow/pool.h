@@ -16,11 +16,12 @@
  * struct volume - one volume
  * @origin:	id, or DAXCOW_NO_ORIGIN
  * @size:	in bytes, 0 when only a table knows
+ * @domain:	share domain
  * @name:	may be empty
  * @device:	name of its active device, or empty
  */
 struct volume {
-	u32 id, origin;
+	u32 id, origin, domain;
 	u64 size, created;
 	unsigned int open;
 	char uuid[UUID_TEXT];

@@ -275,7 +275,7 @@ static bool get_root(struct restore *r, const char *line, u64 block, __le64 *roo
 static int line_volume(struct restore *r, const char *line)
 {
 	struct daxcow_record v = { .magic = cpu_to_le64(DAXCOW_RECORD_MAGIC) };
-	u64 id, origin = DAXCOW_NO_ORIGIN, size, created;
+	u64 id, origin = DAXCOW_NO_ORIGIN, size, created, domain;
 	const char *p = value_of(line, "origin");
 	unsigned long long block;
 
@@ -285,14 +285,17 @@ static int line_volume(struct restore *r, const char *line)
 	    (*p != '-' && (!get_number(line, "origin", &origin) ||
 			   origin > DAXCOW_MAX_ID)) ||
 	    !get_number(line, "size", &size) || size > DAXCOW_MAX_VOLUME_BLOCKS ||
-	    !get_number(line, "created", &created) || !get_uuid(line, v.uuid) ||
+	    !get_number(line, "created", &created) ||
+	    !get_number(line, "domain", &domain) || domain > UINT32_MAX ||
+	    !get_uuid(line, v.uuid) ||
 	    !get_text(line, "name", v.name, sizeof(v.name)) ||
 	    !get_root(r, line, block, &v.root))
-		return bad_line(r, "not as in \"volume BLOCK id=N origin=N|- size=N created=N uuid=U name=TEXT root=BLOCK/LEVEL|-\"");
+		return bad_line(r, "not as in \"volume BLOCK id=N origin=N|- size=N created=N domain=N uuid=U name=TEXT root=BLOCK/LEVEL|-\"");
 	v.id = cpu_to_le32(id);
 	v.origin = cpu_to_le32(origin);
 	v.size = cpu_to_le64(size);
 	v.created = cpu_to_le64(created);
+	v.domain = cpu_to_le32(domain);
 	v.crc = cpu_to_le32(crc32c(~0U, &v, DAXCOW_RECORD_FIXED));
 	newpool_write(&r->target, block, &v);
 	return EXIT_DONE;

@@ -29,6 +29,7 @@ static const struct column volume_columns[] = {
 	{ "origin", "ORIGIN", COLUMN_TEXT },
 	{ "created", "CREATED", COLUMN_TIME },
 	{ "device", "DEVICE", COLUMN_TEXT },
+	{ "domain", "DOMAIN", COLUMN_NUMBER },
 	{ "bad", "BAD", COLUMN_BYTES },
 	{ }
 };
@@ -246,6 +247,7 @@ static struct json_object *describe_volume(const struct pool *pool,
 		json_set_number(row, "size", v->size);
 	json_set_number(row, "created", v->created);
 	json_set_number(row, "open", v->open);
+	json_set_number(row, "domain", v->domain);
 	set_origin(row, pool, v);
 	json_set_text(row, "device", v->device);
 	return row;

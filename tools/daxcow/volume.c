@@ -61,8 +61,9 @@ static int create_volume(const struct args *a, struct pool *pool)
 	uuid_generate(uuid);
 	uuid_unparse_lower(uuid, v.uuid);
 	rc = pool_message(pool, "cannot create the volume",
-			  "create_thin %u %llu %s %s", v.id,
-			  (unsigned long long)a->size >> 9, v.name, v.uuid);
+			  "create_thin %u %llu %s %s %u", v.id,
+			  (unsigned long long)a->size >> 9, v.name, v.uuid,
+			  (u32)a->domain);
 	return rc ? rc : print_volumes(a, pool, &made, 1);
 }
 

@@ -45,7 +45,10 @@ static int read_name(struct pool *pool, const char *arg, const char **name)
 	return 0;
 }
 
-/* Optional: [<name> [<uuid>]]; without a uuid the volume gets a random one. */
+/*
+ * Optional: [<name> [<uuid> [<domain>]]]; without a uuid, or with -, the volume gets a
+ * random one.
+ */
 static int read_identity(struct pool *pool, unsigned int argc, char **argv,
 			 struct daxcow_volume_desc *d, uuid_t *uuid)
 {
@@ -56,12 +59,15 @@ static int read_identity(struct pool *pool, unsigned int argc, char **argv,
 	d->created = ktime_get_real_seconds();
 	if (argc > 0)
 		ret = read_name(pool, argv[0], &d->name);
-	if (!ret && argc > 1 && uuid_parse(argv[1], uuid))
+	if (!ret && argc > 1 && strcmp(argv[1], "-") &&
+	    uuid_parse(argv[1], uuid))
 		ret = bad_message(pool, "not a uuid");
+	if (!ret && argc > 2 && kstrtou32(argv[2], 10, &d->domain))
+		ret = bad_message(pool, "a share domain is a number of 32 bits");
 	return ret;
 }
 
-/* create_thin <id> [<sectors> [<name> [<uuid>]]] */
+/* create_thin <id> [<sectors> [<name> [<uuid> [<domain>]]]] */
 static int do_create(struct pool *pool, unsigned int argc, char **argv)
 {
 	struct daxcow_volume_desc d = { .size = 0 };
@@ -185,7 +191,7 @@ static const struct {
 	unsigned int min, max;
 	int (*fn)(struct pool *pool, unsigned int argc, char **argv);
 } changes[] = {
-	{ "create_thin", 2, 5, do_create },
+	{ "create_thin", 2, 6, do_create },
 	{ "create_snap", 3, 5, do_snap },
 	{ "create_snaps", 4, 1 + 3 * DAXCOW_SNAPSHOT_MAX, do_snaps },
 	{ "delete", 2, 2, do_delete },
@@ -212,7 +218,8 @@ static int do_stats(struct pool *pool, unsigned int argc, char **argv,
 	       i.nr_meta, i.nr_data, i.nr_pending, i.nr_chunks_free);
 	DMEMIT("volumes %llu\ncopies %llu\nprovisions %llu\nmemory %llu\n",
 	       i.nr_volumes, i.copies, i.provisions, i.dram_bytes);
-	DMEMIT("bad %llu\nretired %llu\n", i.nr_bad, i.nr_retired);
+	DMEMIT("bad %llu\nretired %llu\nmerged %llu\nunmapped %llu\n", i.nr_bad,
+	       i.nr_retired, i.merged, i.unmapped);
 	DMEMIT("chunk_offset %llu\ncreated %llu\nmode %s\ndax %s\n",
 	       i.chunk_offset, i.created, pool_mode_name(pool),
 #ifdef DAXCOW_DAX
@@ -250,9 +257,9 @@ static int do_list(struct pool *pool, unsigned int argc, char **argv,
 			break;
 		if (v.origin != DAXCOW_NO_ORIGIN)
 			snprintf(origin, sizeof(origin), "%u", v.origin);
-		DMEMIT("%u %s %llu %llu %u %pUb %s\n", v.id, origin,
+		DMEMIT("%u %s %llu %llu %u %pUb %s %u\n", v.id, origin,
 		       v.size << BLOCK_SECTORS_SHIFT, v.created, v.open, v.uuid,
-		       v.name[0] ? v.name : "-");
+		       v.name[0] ? v.name : "-", v.domain);
 		id = v.id + 1;
 	}
 	return 1;
@@ -350,6 +357,9 @@ static void explain(struct pool *pool, const char *verb, int ret)
 		break;
 	case -EROFS:
 		why = "pool is read-only";
+		break;
+	case -EXDEV:
+		why = "the volumes are in different share domains";
 		break;
 	case -ESTALE:
 		why = "the transaction id is not the current one";

@@ -573,8 +573,10 @@ static long provision(struct daxcow_pool *pool, struct tree *t, u64 vblk,
 	if (ret)
 		return ret;
 	n = own_run(pool, &c.at, vblk, nr, block);
-	if (n)
+	if (n) {
+		space_touch(pool, *block, n);
 		return n;
+	}
 	ret = choose_target(pool, &c, nr);
 	if (!ret)
 		ret = change_data(pool, t, &c, NULL);
@@ -664,8 +666,10 @@ int daxcow_overwrite(struct daxcow_volume *vol, u64 vblk, bool whole,
 		ret = -ENOSPC;
 	else
 		ret = change_data(pool, &t, &c, &w);
-	if (c.own && (ret == -ENOSPC || ret == -ENOMEM))
+	if (c.own && (ret == -ENOSPC || ret == -ENOMEM)) {
+		space_touch(pool, block, 1);
 		ret = fill(arg, pool_addr(pool, block));
+	}
 out_unlock:
 	vol->mapped = t.mapped;
 	mutex_unlock(&pool->lock);
@@ -797,6 +801,7 @@ int daxcow_zero(struct daxcow_volume *vol, u64 vblk)
 	ret = find_for_write(pool, &t, vblk, &p);
 	if (!ret && p.e.type != DAXCOW_ENTRY_NONE) {
 		if (own_run(pool, &p, vblk, 1, &block)) {
+			space_touch(pool, block, 1);
 			pm_zero(pool_addr(pool, block), DAXCOW_BLOCK_SIZE);
 			pm_fence();
 		} else {

@@ -147,6 +147,7 @@ static inline bool desc_exclusive(const struct desc *d)
 
 u64 desc_owner(const struct desc *d, u32 i);
 int desc_owner_add(struct desc *d, u64 slot);
+int desc_owner_reserve(struct desc *d, u32 nr);
 bool desc_owner_del(struct desc *d, u64 slot);
 void desc_owner_move(struct desc *d, u64 from, u64 to);
 int desc_copy(struct desc *to, const struct desc *from);
@@ -156,8 +157,10 @@ void desc_pending_del(struct desc *d);
 
 /* ---- space (space.c) ---- */
 
+/* @gen: of each block, the generation in which it was last given to a writer */
 struct split {
 	struct desc desc[DAXCOW_CHUNK_BLOCKS];
+	u32 gen[DAXCOW_CHUNK_BLOCKS];
 	u64 free[(DAXCOW_CHUNK_BLOCKS + 63) / 64];
 	u32 nr_free;
 };
@@ -166,12 +169,14 @@ struct split {
  * struct chunk - DAXCOW_CHUNK_BLOCKS aligned blocks
  * @desc:	of the chunk as a whole, while @split is NULL
  * @split:	descriptors block by block
+ * @gen:	of the chunk as a whole, as those in @split
  * @prev:	list of free, or of partly free, chunks
  * @next:	dto.
  */
 struct chunk {
 	struct desc desc;
 	struct split *split;
+	u32 gen;
 	u32 prev, next;
 };
 
@@ -207,6 +212,8 @@ struct daxcow_volume {
  * @pad:	blocks by which chunk 0 begins before block 0
  * @bad:	blocks whose memory failed; NULL until there is one
  * @stale:	a table that could not be read was taken apart
+ * @gen:	the current generation
+ * @gen_used:	a block has it
  * @scratch:	a node while it is built
  * @incoming:	owners that left since the last batch
  * @ready:	owners that nobody can see any more
@@ -228,10 +235,12 @@ struct daxcow_pool {
 	u32 free_chunks, partial_chunks;	/* list heads */
 	u64 nr_chunks_free;
 	u64 nr_free, reserve, nr_meta, nr_data, nr_volumes;
-	u64 nr_splits, copies, provisions;
+	u64 nr_splits, copies, provisions, merged, unmapped;
 	u64 nr_bad, nr_retired;
 	struct bad_map *bad;
 	bool stale;
+	u32 gen;
+	bool gen_used;
 	struct queue incoming, ready;
 	struct daxcow_volume *volumes;
 	__le64 *scratch;
@@ -275,6 +284,9 @@ int space_take(struct daxcow_pool *pool, u64 block, enum kind kind);
 int space_take_chunk(struct daxcow_pool *pool, u64 block);
 void space_free(struct daxcow_pool *pool, u64 block);
 void space_free_chunk(struct daxcow_pool *pool, u64 block);
+void space_touch(struct daxcow_pool *pool, u64 block, u64 nr);
+void space_rest(struct daxcow_pool *pool, u64 block);
+u32 space_gen(struct daxcow_pool *pool, u64 block);
 
 /* ---- owners that leave (reclaim.c) ---- */
 
@@ -368,6 +380,34 @@ struct tree {
 
 int cow_copy(struct daxcow_pool *pool, struct tree *t, u64 vblk);
 int cow_discard(struct daxcow_pool *pool, struct tree *t, u64 vblk, u64 nr);
+
+/* ---- owners of a block (verify.c) ---- */
+
+/**
+ * struct way_up - one way up from a block to a volume's record
+ * @record:	block of the record
+ * @vblk:	where the block is in the volume
+ */
+struct way_up {
+	u64 record;
+	u64 vblk;
+};
+
+int paths_each(struct daxcow_pool *pool, u64 block,
+	       int (*fn)(void *arg, struct daxcow_pool *pool,
+			 const struct way_up *p),
+	       void *arg);
+u32 record_volume(struct daxcow_pool *pool, u64 block);
+
+/* The level of the node that @slot, an owner of data, is in. */
+static inline int slot_level(struct daxcow_pool *pool, u64 slot)
+{
+	return desc_kind(space_desc(pool, slot_block(slot))) - KIND_NODE;
+}
+
+/* ---- volumes (volume.c) ---- */
+
+struct daxcow_volume *volume_find_open(struct daxcow_pool *pool, u32 id);
 
 /* ---- directory (dir.c) ---- */
 

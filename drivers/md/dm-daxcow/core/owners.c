@@ -65,30 +65,34 @@ u64 desc_owner(const struct desc *d, u32 i)
 	return i ? d->b : d->a & DESC_SLOT_MASK;
 }
 
-static int array_add(struct desc *d, u64 slot)
+/* An array with room for @cap owners instead of what there is. */
+static int array_enlarge(struct desc *d, u32 cap)
 {
 	struct owner_array *arr = desc_array(d), *bigger;
+	u32 i, nr = desc_owners(d);
 
-	if (arr && arr->nr < arr->cap) {
-		array_insert(arr, slot);
-		return 0;
-	}
-	bigger = array_alloc(arr ? arr->cap * 2 : ARRAY_MIN);
+	bigger = array_alloc(cap);
 	if (!bigger)
 		return -ENOMEM;
-	if (arr) {
-		memcpy(bigger->slot, arr->slot, arr->nr * sizeof(slot));
-		bigger->nr = arr->nr;
-		kvfree(arr);
-	} else {
-		array_insert(bigger, d->a & DESC_SLOT_MASK);
-		array_insert(bigger, d->b);
-	}
-	array_insert(bigger, slot);
+	for (i = 0; i < nr; i++)
+		array_insert(bigger, desc_owner(d, i));
+	kvfree(arr);
 	desc_set_slot(d, 0);
 	desc_set_nr(d, DESC_NR_ARRAY);
 	d->b = (uintptr_t)bigger;
 	return 0;
+}
+
+static int array_add(struct desc *d, u64 slot)
+{
+	struct owner_array *arr = desc_array(d);
+	int ret = 0;
+
+	if (!arr || arr->nr == arr->cap)
+		ret = array_enlarge(d, arr ? arr->cap * 2 : ARRAY_MIN);
+	if (!ret)
+		array_insert(desc_array(d), slot);
+	return ret;
 }
 
 /* Returns 0 or -ENOMEM, with nothing changed. */
@@ -106,6 +110,23 @@ int desc_owner_add(struct desc *d, u64 slot)
 	return 0;
 }
 
+/*
+ * See that @nr more owners can be added without fail. One who goes away before may
+ * take the room back. Returns 0 or -ENOMEM.
+ */
+int desc_owner_reserve(struct desc *d, u32 nr)
+{
+	struct owner_array *arr = desc_array(d);
+	u32 cap = ARRAY_MIN;
+
+	nr += desc_owners(d);
+	if (nr <= 2 || (arr && nr <= arr->cap))
+		return 0;
+	while (cap < nr)
+		cap *= 2;
+	return array_enlarge(d, cap);
+}
+
 static bool array_del(struct desc *d, u64 slot)
 {
 	struct owner_array *arr = desc_array(d);
@@ -117,9 +138,10 @@ static bool array_del(struct desc *d, u64 slot)
 	memmove(&arr->slot[i], &arr->slot[i + 1], (arr->nr - i) * sizeof(slot));
 	if (arr->nr > 2)
 		return true;
-	desc_set_slot(d, arr->slot[0]);
-	d->b = arr->slot[1];
-	desc_set_nr(d, 2);
+	/* an array that was made for more than came may have fewer */
+	desc_set_slot(d, arr->nr ? arr->slot[0] : 0);
+	d->b = arr->nr == 2 ? arr->slot[1] : 0;
+	desc_set_nr(d, arr->nr);
 	kvfree(arr);
 	return true;
 }

@@ -99,6 +99,7 @@ static struct daxcow_pool *pool_alloc(void)
 	if (!pool)
 		return NULL;
 	mutex_init(&pool->lock);
+	pool->gen = 1;
 	pool->scratch = kvzalloc(DAXCOW_BLOCK_SIZE, GFP_KERNEL);
 	pool->super = kvzalloc(sizeof(*pool->super), GFP_KERNEL);
 	if (pool->scratch && pool->super)
@@ -168,6 +169,8 @@ void daxcow_pool_info(struct daxcow_pool *pool, struct daxcow_pool_info *info)
 	info->nr_volumes = pool->nr_volumes;
 	info->copies = pool->copies;
 	info->provisions = pool->provisions;
+	info->merged = pool->merged;
+	info->unmapped = pool->unmapped;
 	info->nr_bad = pool->nr_bad;
 	info->nr_retired = pool->nr_retired;
 	info->trans = trans_read(pool);

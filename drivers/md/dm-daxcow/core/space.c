@@ -9,6 +9,11 @@
  * whole again when its last block is freed. Chunks at the edges that are cut
  * off by the pool's bounds are split for ever.
  *
+ * Each block has the generation in which write access to it was given last: who
+ * has looked at it without the lock can tell afterwards that nobody has written. It
+ * is 0 when that was not since the pool was loaded, or since a merge, which found
+ * that nobody could write to it any more.
+ *
  * Nothing of this is stored: load rebuilds it.
  */
 #include "internal.h"
@@ -116,6 +121,8 @@ int space_split(struct daxcow_pool *pool, u32 c)
 				goto out_free;
 		desc_drop(&chunk->desc);
 	}
+	for (i = 0; i < DAXCOW_CHUNK_BLOCKS; i++)
+		s->gen[i] = chunk->gen;
 	chunk->split = s;
 	return 0;
 
@@ -310,6 +317,8 @@ int space_alloc(struct daxcow_pool *pool, enum kind kind, u64 *block)
 	w = w * 64 + __ffs64(s->free[w]);
 	block_take(pool, c, w, kind);
 	*block = chunk_block(pool, c) + w;
+	if (kind == KIND_DATA)
+		space_touch(pool, *block, 1);
 	return 0;
 }
 
@@ -324,6 +333,7 @@ int space_alloc_chunk(struct daxcow_pool *pool, u64 *block)
 	desc_set_kind(&pool->chunks[c].desc, KIND_DATA);
 	count_kind(pool, KIND_DATA, DAXCOW_CHUNK_BLOCKS);
 	*block = chunk_block(pool, c);
+	space_touch(pool, *block, DAXCOW_CHUNK_BLOCKS);
 	return 0;
 }
 
@@ -397,4 +407,43 @@ void space_free_chunk(struct daxcow_pool *pool, u64 block)
 	desc_drop(&pool->chunks[c].desc);
 	count_kind(pool, KIND_DATA, -(s64)DAXCOW_CHUNK_BLOCKS);
 	chunk_free_add(pool, c);
+}
+
+/* Write access is given: the blocks are of the current generation. */
+void space_touch(struct daxcow_pool *pool, u64 block, u64 nr)
+{
+	u64 end = block + nr;
+
+	pool->gen_used = true;
+	while (block < end) {
+		struct chunk *chunk = &pool->chunks[chunk_of(pool, block)];
+		u32 i = chunk_index(pool, block);
+
+		if (!chunk->split) {
+			chunk->gen = pool->gen;
+			block += DAXCOW_CHUNK_BLOCKS - i;
+		} else {
+			chunk->split->gen[i] = pool->gen;
+			block++;
+		}
+	}
+}
+
+/* Nobody can be writing to the block, or to all of its chunk while that is whole. */
+void space_rest(struct daxcow_pool *pool, u64 block)
+{
+	struct chunk *chunk = &pool->chunks[chunk_of(pool, block)];
+
+	if (chunk->split)
+		chunk->split->gen[chunk_index(pool, block)] = 0;
+	else
+		chunk->gen = 0;
+}
+
+u32 space_gen(struct daxcow_pool *pool, u64 block)
+{
+	const struct chunk *chunk = &pool->chunks[chunk_of(pool, block)];
+
+	return chunk->split ? chunk->split->gen[chunk_index(pool, block)] :
+			      chunk->gen;
 }

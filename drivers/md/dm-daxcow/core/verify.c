@@ -57,7 +57,7 @@ static u64 covers(enum kind kind)
 }
 
 /* The id under which the directory has a record: it cannot fail as memory can. */
-static u32 record_id(struct daxcow_pool *pool, u64 block)
+u32 record_volume(struct daxcow_pool *pool, u64 block)
 {
 	u64 id = 0;
 	int level;
@@ -74,10 +74,13 @@ static u32 record_id(struct daxcow_pool *pool, u64 block)
 /*
  * The map is a graph whose paths to the top end in records; each path is an
  * owner. Depth is bounded by the levels. A path that ends in a node without
- * owners is one that is being taken apart: not an owner.
+ * owners is one that is being taken apart: not an owner. Under the lock. Returns
+ * what @fn did when that is not 0, or -ENOENT when there is none.
  */
-static int walk_up(struct daxcow_pool *pool, u64 block, u64 nr,
-		   int (*fn)(void *arg, const struct daxcow_owner *o), void *arg)
+int paths_each(struct daxcow_pool *pool, u64 block,
+	       int (*fn)(void *arg, struct daxcow_pool *pool,
+			 const struct way_up *p),
+	       void *arg)
 {
 	struct up up[UP_DEPTH] = { { .block = block } };
 	int depth = 1, ret = 0;
@@ -88,14 +91,13 @@ static int walk_up(struct daxcow_pool *pool, u64 block, u64 nr,
 		struct desc *d = space_desc(pool, u->block);
 
 		if (desc_kind(d) == KIND_RECORD) {
-			struct daxcow_owner o = { .vblk = u->vblk, .nr = nr };
+			struct way_up p = { .record = u->block, .vblk = u->vblk };
 
 			depth--;
 			if (!desc_owners(d))
 				continue;
-			o.volume = record_id(pool, u->block);
 			any = true;
-			ret = fn(arg, &o);
+			ret = fn(arg, pool, &p);
 		} else if (u->next == desc_owners(d) || depth == UP_DEPTH) {
 			depth--;
 		} else {
@@ -111,9 +113,28 @@ static int walk_up(struct daxcow_pool *pool, u64 block, u64 nr,
 	return ret || any ? ret : -ENOENT;
 }
 
+struct tell {
+	int (*fn)(void *arg, const struct daxcow_owner *o);
+	void *arg;
+	u64 nr;
+};
+
+static int tell_owner(void *arg, struct daxcow_pool *pool, const struct way_up *p)
+{
+	const struct tell *t = arg;
+	struct daxcow_owner o = {
+		.volume = record_volume(pool, p->record),
+		.vblk = p->vblk,
+		.nr = t->nr,
+	};
+
+	return t->fn(t->arg, &o);
+}
+
 int daxcow_owners(struct daxcow_pool *pool, u64 block, enum daxcow_use *use,
 		  int (*fn)(void *arg, const struct daxcow_owner *o), void *arg)
 {
+	struct tell t = { .fn = fn, .arg = arg };
 	enum kind kind;
 	int ret;
 
@@ -125,8 +146,9 @@ int daxcow_owners(struct daxcow_pool *pool, u64 block, enum daxcow_use *use,
 	kind = desc_kind(space_desc(pool, block));
 	if (use)
 		*use = use_of(kind);
+	t.nr = covers(kind);
 	if (kind == KIND_DATA || is_node(kind) || kind == KIND_RECORD)
-		ret = walk_up(pool, block, covers(kind), fn, arg);
+		ret = paths_each(pool, block, tell_owner, &t);
 	else
 		ret = -ENOENT;
 out_unlock:

@@ -10,7 +10,7 @@
  */
 #include "internal.h"
 
-static struct daxcow_volume *find_open(struct daxcow_pool *pool, u32 id)
+struct daxcow_volume *volume_find_open(struct daxcow_pool *pool, u32 id)
 {
 	struct daxcow_volume *vol;
 
@@ -22,7 +22,7 @@ static struct daxcow_volume *find_open(struct daxcow_pool *pool, u32 id)
 
 static void record_init(struct daxcow_record *r,
 			const struct daxcow_volume_desc *d, u32 origin,
-			u64 size)
+			u64 size, u32 domain)
 {
 	memset(r, 0, sizeof(*r));
 	r->magic = cpu_to_le64(DAXCOW_RECORD_MAGIC);
@@ -30,6 +30,7 @@ static void record_init(struct daxcow_record *r,
 	r->origin = cpu_to_le32(origin);
 	r->size = cpu_to_le64(size);
 	r->created = cpu_to_le64(d->created);
+	r->domain = cpu_to_le32(domain);
 	if (d->uuid)
 		memcpy(r->uuid, d->uuid, DAXCOW_UUID_SIZE);
 	if (d->name)
@@ -114,7 +115,7 @@ int daxcow_create(struct daxcow_pool *pool, const struct daxcow_volume_desc *d)
 	r = kvzalloc(sizeof(*r), GFP_KERNEL);
 	if (!r)
 		return -ENOMEM;
-	record_init(r, d, DAXCOW_NO_ORIGIN, d->size);
+	record_init(r, d, DAXCOW_NO_ORIGIN, d->size, d->domain);
 	mutex_lock(&pool->lock);
 	ret = id_free(pool, d->id);
 	if (!ret)
@@ -154,7 +155,7 @@ static int snapshot_one(struct daxcow_pool *pool, struct daxcow_record *r,
 	if (ret)
 		return ret;
 	t.size = le64_to_cpu(r->size);
-	record_init(r, d, d->origin, t.size);
+	record_init(r, d, d->origin, t.size, le32_to_cpu(r->domain));
 	ret = record_new(pool, r, root, record);
 	if (ret)
 		return ret;
@@ -240,7 +241,7 @@ static int delete_locked(struct daxcow_pool *pool, u32 id)
 	ret = dir_find(pool, id, &slot, &record);
 	if (ret)
 		return ret;
-	if (find_open(pool, id))
+	if (volume_find_open(pool, id))
 		return -EBUSY;
 	ret = record_root(pool, record, &root);
 	if (!ret)
@@ -276,6 +277,7 @@ static int rollback_locked(struct daxcow_pool *pool, struct daxcow_record *r,
 	struct dir_change c = { .id = id };
 	struct entry root, old;
 	u64 slot, record, src;
+	__le32 domain;
 	__le64 size;
 	int ret;
 
@@ -285,7 +287,8 @@ static int rollback_locked(struct daxcow_pool *pool, struct daxcow_record *r,
 	if (ret)
 		return ret;
 	/* writers of @from have been promised blocks that nobody shares */
-	if (find_open(pool, id) || find_open(pool, from) || id == from)
+	if (volume_find_open(pool, id) || volume_find_open(pool, from) ||
+	    id == from)
 		return -EBUSY;
 	ret = record_root(pool, src, &root);
 	if (!ret)
@@ -293,8 +296,11 @@ static int rollback_locked(struct daxcow_pool *pool, struct daxcow_record *r,
 	if (!ret)
 		ret = record_read(pool, src, from, r);
 	size = r->size;
+	domain = r->domain;
 	if (!ret)
 		ret = record_read(pool, record, id, r);
+	if (!ret && r->domain != domain)
+		ret = -EXDEV;
 	r->size = size;
 	if (!ret)
 		ret = reclaim_reserve(pool, 3);
@@ -342,7 +348,7 @@ int daxcow_rollback(struct daxcow_pool *pool, u32 id, u32 from)
 static int resize_locked(struct daxcow_pool *pool, struct daxcow_record *r,
 			 u32 id, u64 size)
 {
-	struct daxcow_volume *vol = find_open(pool, id);
+	struct daxcow_volume *vol = volume_find_open(pool, id);
 	struct tree t = { .unseen = true };
 	struct dir_change c = { .id = id };
 	u64 slot, record, old;
@@ -421,9 +427,10 @@ static void info_fill(struct daxcow_pool *pool, const struct daxcow_record *r,
 	info->origin = le32_to_cpu(r->origin);
 	info->size = le64_to_cpu(r->size);
 	info->created = le64_to_cpu(r->created);
+	info->domain = le32_to_cpu(r->domain);
 	memcpy(info->uuid, r->uuid, DAXCOW_UUID_SIZE);
 	memcpy(info->name, r->name, DAXCOW_NAME_SIZE);
-	vol = find_open(pool, info->id);
+	vol = volume_find_open(pool, info->id);
 	info->open = vol ? vol->openers : 0;
 	info->level = -1;
 	if (!record_root(pool, record, &root) &&
@@ -501,7 +508,7 @@ int daxcow_open(struct daxcow_pool *pool, u32 id, struct daxcow_volume **volp)
 		return -ENOMEM;
 	}
 	mutex_lock(&pool->lock);
-	vol = find_open(pool, id);
+	vol = volume_find_open(pool, id);
 	if (vol) {
 		vol->openers++;
 	} else {
