@@ -60,7 +60,7 @@ struct mapped_device {
 struct mutex pools_lock = { PTHREAD_MUTEX_INITIALIZER };
 static struct mapped_device pool_md, other_md;
 static struct pool the_pool;
-static u8 user[USER_SIZE] __attribute__((aligned(8)));
+static u8 user[USER_SIZE] __attribute__((aligned(8))), before[USER_SIZE];
 
 static void must(bool ok, const char *what)
 {
@@ -141,6 +141,53 @@ static int copy_struct_from_user(void *to, size_t size, const void *from,
 	return 0;
 }
 
+static size_t copy_from_user(void *to, const void *from, size_t n)
+{
+	if (n && !in_user(from, n))
+		return n;
+	memcpy(to, n ? from : to, n);
+	return 0;
+}
+
+static bool pool_block_hot(void *ctx, u64 block, u64 nr)
+{
+	must(block < BLOCKS && nr <= BLOCKS - block, "a block to ask for");
+	return block % 3 == 1;
+}
+
+static int pool_begin_generation(struct pool *pool, __u32 *gen)
+{
+	return daxcow_generation_begin(pool->core, gen);
+}
+
+/* What merge.c does, where nothing is in use. */
+static int pool_merge(struct pool *pool, struct daxcow_merge_pair *pair, u32 nr,
+		      __u32 *rest, __u64 *freed)
+{
+	u32 i, gen;
+	int ret;
+
+	*freed = 0;
+	*rest = 0;
+	daxcow_generation_begin(pool->core, &gen);
+	for (i = 0; i < nr; i++) {
+		struct daxcow_merge m = {
+			.keep = pair[i].keep,
+			.drop = pair[i].drop,
+			.nr = pair[i].nr,
+			.before = min(gen, pair[i].generation),
+			.split = pair[i].flags & DAXCOW_PAIR_SPLIT,
+		};
+
+		ret = daxcow_merge(pool->core, &m);
+		if (ret == -EINVAL)
+			return ret;
+		pair[i].status = ret ? DAXCOW_MERGE_STALE : DAXCOW_MERGE_MERGED;
+		*freed += ret ? 0 : m.nr;
+	}
+	return 0;
+}
+
 static int misc_register(struct miscdevice *misc)
 {
 	return misc->fops ? 0 : -EINVAL;
@@ -165,10 +212,11 @@ static void make_pool(void)
 	struct daxcow_volume_desc d = { .size = 0 };
 	struct daxcow_volume *vol;
 	unsigned int i;
-	void *mem;
+	static void *mem;
 	u64 block;
 
-	mem = aligned_alloc(4096, BLOCKS * DAXCOW_BLOCK_SIZE);
+	if (!mem)
+		mem = aligned_alloc(4096, BLOCKS * DAXCOW_BLOCK_SIZE);
 	must(mem && !daxcow_format(mem, BLOCKS, &p) &&
 	     !daxcow_load(&the_pool.core, mem, BLOCKS, 0, NULL, NULL) &&
 	     !daxcow_create(the_pool.core, &d) &&
@@ -182,6 +230,7 @@ static void make_pool(void)
 	must(daxcow_provision(vol, 5, 1, &block) == 1, "a copy");
 	daxcow_close(vol);
 	the_pool.users = 1;
+	the_pool.nr_blocks = BLOCKS;
 }
 
 static void check_closed(void)
@@ -260,6 +309,55 @@ static void check_map(const struct daxcow_ioc_map *in)
 	daxcow_close(vol);
 }
 
+/* Each data block once, in order, and none of what is older. */
+static void check_blocks(const struct daxcow_ioc_blocks *in)
+{
+	struct daxcow_ioc_blocks out;
+	struct daxcow_run r;
+	enum daxcow_use use;
+	u64 next = 0, total, b;
+	u32 i;
+
+	memcpy(&out, user, sizeof(out));
+	must(out.nr <= in->nr && out.start >= min(in->start, in->end),
+	     "as much as there is room for");
+	must(out.start >= out.end || out.nr == min(in->nr, 4096u), "all of it");
+	must(out.generation == daxcow_generation(the_pool.core), "a generation");
+	for (i = 0; i < out.nr; i++) {
+		memcpy(&r, (u8 *)(uintptr_t)out.runs + i * sizeof(r), sizeof(r));
+		must(r.block >= next && r.nr && !r.pad && r.owners &&
+		     r.generation >= in->since, "a run");
+		for (b = r.block; b < r.block + r.nr; b++) {
+			total = 0;
+			daxcow_owners(the_pool.core, b, &use, count_owner, &total);
+			must(use == DAXCOW_BLOCK_DATA && total, "data");
+		}
+		next = r.block + r.nr;
+	}
+}
+
+/* A merge changes no volume, and the tables are right; then all is as it was. */
+static void check_merge(const struct daxcow_ioc_merge *in)
+{
+	struct daxcow_ioc_merge out;
+	struct daxcow_merge_pair p;
+	u64 freed = 0;
+	u32 i;
+
+	memcpy(&out, user, sizeof(out));
+	for (i = 0; i < in->nr; i++) {
+		memcpy(&p, (u8 *)(uintptr_t)out.pairs + i * sizeof(p), sizeof(p));
+		freed += p.status == DAXCOW_MERGE_MERGED ? p.nr : 0;
+	}
+	must(out.freed == freed, "as much as was merged");
+	while (daxcow_reclaim_prepare(the_pool.core))
+		while (daxcow_reclaim_run(the_pool.core))
+			;
+	must(!daxcow_verify(the_pool.core, NULL), "tables and owners");
+	daxcow_unload(the_pool.core);
+	make_pool();
+}
+
 /* Nothing but the structure of @size and @n bytes at @room was written. */
 static void check_untouched(u32 size, u64 room, size_t n)
 {
@@ -267,23 +365,82 @@ static void check_untouched(u32 size, u64 room, size_t n)
 	u64 i;
 
 	for (i = size; i < USER_SIZE; i++)
-		must(user[i] == UNTOUCHED || (i >= at && i - at < n),
+		must(user[i] == before[i] || (i >= at && i - at < n),
 		     "what is nobody's");
 }
 
 union call_in {
 	struct daxcow_ioc_owners owners;
 	struct daxcow_ioc_map map;
+	struct daxcow_ioc_blocks blocks;
+	struct daxcow_ioc_merge merge;
 	u8 bytes[128];
 };
 
-/* Mostly a pool that there is, an address that is one, a size that fits. */
-static void make_sense(union call_in *x, unsigned int how, bool map, size_t full)
+enum kind_of_call { OWNERS, MAP, BLOCKS_, MERGE };
+
+/**
+ * struct call_kind - one of the calls
+ * @room:	where its structure has the address of the rest
+ * @nr:		and the number of elements
+ */
+static const struct call_kind {
+	unsigned int cmd;
+	size_t size, room, nr, element;
+} kinds[] = {
+	[OWNERS] = { DAXCOW_IOC_OWNERS, sizeof(struct daxcow_ioc_owners),
+		     offsetof(struct daxcow_ioc_owners, owners),
+		     offsetof(struct daxcow_ioc_owners, nr),
+		     sizeof(struct daxcow_owner_range) },
+	[MAP] = { DAXCOW_IOC_MAP, sizeof(struct daxcow_ioc_map),
+		  offsetof(struct daxcow_ioc_map, extents),
+		  offsetof(struct daxcow_ioc_map, nr),
+		  sizeof(struct daxcow_extent) },
+	[BLOCKS_] = { DAXCOW_IOC_BLOCKS, sizeof(struct daxcow_ioc_blocks),
+		      offsetof(struct daxcow_ioc_blocks, runs),
+		      offsetof(struct daxcow_ioc_blocks, nr),
+		      sizeof(struct daxcow_run) },
+	[MERGE] = { DAXCOW_IOC_MERGE, sizeof(struct daxcow_ioc_merge),
+		    offsetof(struct daxcow_ioc_merge, pairs),
+		    offsetof(struct daxcow_ioc_merge, nr),
+		    sizeof(struct daxcow_merge_pair) },
+};
+
+/* Pairs behind the structure, most of them of blocks that there are. */
+static void make_pairs(union call_in *x, unsigned int how, const u8 *data,
+		       size_t size)
 {
-	__u64 *room = map ? &x->map.extents : &x->owners.owners;
+	struct daxcow_merge_pair p;
+	u8 *at = user + 128;
+
+	x->merge.pairs = (uintptr_t)at;
+	for (; size >= 6 && at + sizeof(p) <= user + USER_SIZE; at += sizeof(p)) {
+		p = (struct daxcow_merge_pair) {
+			.keep = data[0] == 255 ? DAXCOW_MERGE_ZERO :
+				data[0] * (data[4] & 2 ? DAXCOW_CHUNK_BLOCKS : 1),
+			.drop = data[1] * (data[4] & 2 ? DAXCOW_CHUNK_BLOCKS : 1),
+			.nr = data[4] & 2 ? DAXCOW_CHUNK_BLOCKS : data[2] % 9 ?: 1,
+			.generation = data[3] & 1 ? ~0U : data[3],
+			.flags = data[4] & 1,
+			.status = data[5],
+		};
+		memcpy(at, &p, sizeof(p));
+		data += 6;
+		size -= 6;
+	}
+	if (how & 32)
+		x->merge.nr = (at - user - 128) / sizeof(p);
+}
+
+/* Mostly a pool that there is, an address that is one, a size that fits. */
+static void make_sense(union call_in *x, unsigned int how,
+		       const struct call_kind *k)
+{
+	__u64 *room = (__u64 *)(x->bytes + k->room);
+	bool map = k->cmd == DAXCOW_IOC_MAP, owners = k->cmd == DAXCOW_IOC_OWNERS;
 
 	if (how & 1)
-		x->owners.size = full;
+		x->owners.size = k->size;
 	if (how & 2) {
 		x->owners.major = POOL_MAJOR;
 		x->owners.minor = POOL_MINOR + (how >> 7 & 1);
@@ -292,53 +449,80 @@ static void make_sense(union call_in *x, unsigned int how, bool map, size_t full
 		*room = (uintptr_t)user + 128 + *room % (USER_SIZE - 64);
 	if (how & 8 && map)
 		x->map.volume %= 24;
-	if (how & 8 && !map)
+	if (how & 8 && owners)
 		x->owners.block = x->owners.block % (BLOCKS + 4) +
 				  (x->owners.flags & 1 ? FIRST_PFN : 0);
 	if (how & 16)
 		x->owners.flags &= 1;
 	if (how & 32)
-		*(map ? &x->map.nr : &x->owners.nr) %= 70;
+		*(__u32 *)(x->bytes + k->nr) %= 70;
 	if (how & 64 && map)
 		x->map.start %= 2 * DAXCOW_MAX_VOLUME_BLOCKS;
-	if (how & 64 && !map)
+	if (how & 64 && owners)
 		x->owners.first %= 32;
+	if (how & 64 && k->cmd == DAXCOW_IOC_BLOCKS) {
+		x->blocks.start %= BLOCKS + 2;
+		x->blocks.since %= 4;
+		x->blocks.pad = 0;
+	}
+	if (how & 8 && k->cmd == DAXCOW_IOC_MERGE)
+		x->merge.flags = 0;
+}
+
+static void check_answer(const union call_in *x, enum kind_of_call call)
+{
+	const struct call_kind *k = &kinds[call];
+
+	check_untouched(128, *(__u64 *)(x->bytes + k->room),
+			*(__u32 *)(x->bytes + k->nr) * k->element);
+	switch (call) {
+	case OWNERS:
+		check_owners(&x->owners);
+		break;
+	case MAP:
+		check_map(&x->map);
+		break;
+	case BLOCKS_:
+		check_blocks(&x->blocks);
+		break;
+	case MERGE:
+		check_merge(&x->merge);
+		break;
+	}
 }
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
 	union call_in x = { .bytes = { 0 } };
+	enum kind_of_call call;
 	unsigned int cmd;
-	size_t full;
-	bool map;
 	long ret;
 
 	if (!the_pool.core)
 		make_pool();
 	if (size < 3)
 		return 0;
-	map = data[0] & 1;
-	cmd = data[0] & 0x80 ? data[0] : map ? DAXCOW_IOC_MAP : DAXCOW_IOC_OWNERS;
-	full = map ? sizeof(x.map) : sizeof(x.owners);
+	call = data[0] & 3;
+	cmd = data[0] & 0x80 ? data[0] : kinds[call].cmd;
 	memcpy(x.bytes, data + 2, min(size - 2, sizeof(x.bytes)));
-	make_sense(&x, data[1], map, full);
+	make_sense(&x, data[1], &kinds[call]);
 	memset(user, UNTOUCHED, sizeof(user));
+	if (call == MERGE && data[1] & 4 && size > 2 + sizeof(x.merge))
+		make_pairs(&x, data[1], data + 2 + sizeof(x.merge),
+			   size - 2 - sizeof(x.merge));
 	memcpy(user, x.bytes, sizeof(x.bytes));
+	memcpy(before, user, sizeof(user));
 	ret = control_fops.unlocked_ioctl(NULL, cmd, (uintptr_t)user);
 	must(ret <= 0 && ret > -4096, "an errno");
 	must(pool_md.held == 0 && other_md.held == 0 && the_pool.users == 1 &&
 	     the_pool.srcu == 0, "nothing is held");
 	check_closed();
-	if (ret)
-		return 0;
-	if (map) {
-		check_map(&x.map);
-		check_untouched(128, x.map.extents,
-				x.map.nr * sizeof(struct daxcow_extent));
-	} else {
-		check_owners(&x.owners);
-		check_untouched(128, x.owners.owners, x.owners.nr *
-				sizeof(struct daxcow_owner_range));
+	if (!ret) {
+		check_answer(&x, call);
+	} else if (call == MERGE) {
+		/* some may have been merged before */
+		daxcow_unload(the_pool.core);
+		make_pool();
 	}
 	return 0;
 }

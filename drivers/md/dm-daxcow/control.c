@@ -12,8 +12,6 @@
 #include <linux/module.h>
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
-#include <uapi/linux/dm-daxcow.h>
-
 #include "target.h"
 
 /* Elements of one page: a caller with more room is given this many. */
@@ -224,12 +222,145 @@ out_free:
 	return ret;
 }
 
+/* ---- blocks ---- */
+
+static u32 run_flags(const struct daxcow_used *u)
+{
+	return (u->chunk ? DAXCOW_RUN_CHUNK : 0) |
+	       (u->hot ? DAXCOW_RUN_HOT : 0) | (u->bad ? DAXCOW_RUN_BAD : 0);
+}
+
+static int find_runs(struct pool *pool, struct daxcow_ioc_blocks *x,
+		     struct daxcow_used *at, u32 room)
+{
+	u64 start = x->start;
+	u32 nr = 0;
+
+	while (start < x->end && nr < room) {
+		nr += daxcow_used(pool->core, &start, x->end, x->since,
+				  pool_block_hot, pool, at + nr, room - nr);
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	x->start = start;
+	x->nr = nr;
+	return 0;
+}
+
+static void runs_fill(struct daxcow_run *run, const struct daxcow_used *at,
+		      u32 nr)
+{
+	u32 i;
+
+	for (i = 0; i < nr; i++)
+		run[i] = (struct daxcow_run) {
+			.block = at[i].block,
+			.nr = at[i].nr,
+			.owners = at[i].owners,
+			.generation = at[i].generation,
+			.domain = at[i].domain,
+			.flags = run_flags(&at[i]),
+		};
+}
+
+static int list_blocks(struct pool *pool, struct daxcow_ioc_blocks *x,
+		       struct daxcow_used *at, u32 room)
+{
+	int ret = 0;
+
+	if (x->flags & DAXCOW_BLOCKS_BEGIN)
+		ret = pool_begin_generation(pool, &x->generation);
+	else
+		x->generation = daxcow_generation(pool->core);
+	x->instance = pool->instance;
+	x->end = min(x->end, READ_ONCE(pool->nr_blocks));
+	return ret ? ret : find_runs(pool, x, at, room);
+}
+
+static int do_blocks(void *arg)
+{
+	struct daxcow_ioc_blocks *x = arg;
+	struct daxcow_used *at;
+	struct daxcow_run *run;
+	struct asked a;
+	u32 room;
+	int ret;
+
+	if (x->flags & ~DAXCOW_BLOCKS_BEGIN || !x->nr || x->pad)
+		return -EINVAL;
+	room = min(x->nr, PAGE_MAX);
+	at = kvcalloc(room, sizeof(*at), GFP_KERNEL);
+	run = kvcalloc(room, sizeof(*run), GFP_KERNEL);
+	ret = -ENOMEM;
+	if (!at || !run)
+		goto out_free;
+	ret = pool_hold(&a, x->major, x->minor);
+	if (ret)
+		goto out_free;
+	ret = list_blocks(a.pool, x, at, room);
+	pool_release(&a);
+	if (ret)
+		goto out_free;
+	runs_fill(run, at, x->nr);
+	if (copy_to_user(u64_to_user_ptr(x->runs), run,
+			 array_size(x->nr, sizeof(*run))))
+		ret = -EFAULT;
+out_free:
+	kvfree(run);
+	kvfree(at);
+	return ret;
+}
+
+/* ---- merge ---- */
+
+static int merge_pairs(struct daxcow_ioc_merge *x,
+		       struct daxcow_merge_pair *pair)
+{
+	struct asked a;
+	int ret;
+
+	ret = pool_hold(&a, x->major, x->minor);
+	if (ret)
+		return ret;
+	ret = pool_merge(a.pool, pair, x->nr, &x->rest, &x->freed);
+	pool_release(&a);
+	return ret;
+}
+
+static int do_merge(void *arg)
+{
+	struct daxcow_ioc_merge *x = arg;
+	size_t size = array_size(x->nr, sizeof(struct daxcow_merge_pair));
+	struct daxcow_merge_pair *pair;
+	int ret;
+
+	if (x->flags || x->nr > DAXCOW_MERGE_PAIRS)
+		return -EINVAL;
+	pair = kvcalloc(x->nr ?: 1, sizeof(*pair), GFP_KERNEL);
+	if (!pair)
+		return -ENOMEM;
+	if (copy_from_user(pair, u64_to_user_ptr(x->pairs), size)) {
+		ret = -EFAULT;
+		goto out_free;
+	}
+	ret = merge_pairs(x, pair);
+	/* also of those that were dealt with before an error */
+	if (copy_to_user(u64_to_user_ptr(x->pairs), pair, size))
+		ret = -EFAULT;
+out_free:
+	kvfree(pair);
+	return ret;
+}
+
 /* ---- calls ---- */
 
 union call {
 	u32 size;
 	struct daxcow_ioc_owners owners;
 	struct daxcow_ioc_map map;
+	struct daxcow_ioc_blocks blocks;
+	struct daxcow_ioc_merge merge;
 };
 
 static const struct {
@@ -242,6 +373,10 @@ static const struct {
 	  sizeof(struct daxcow_ioc_owners), do_owners },
 	{ DAXCOW_IOC_MAP, offsetofend(struct daxcow_ioc_map, extents),
 	  sizeof(struct daxcow_ioc_map), do_map },
+	{ DAXCOW_IOC_BLOCKS, offsetofend(struct daxcow_ioc_blocks, runs),
+	  sizeof(struct daxcow_ioc_blocks), do_blocks },
+	{ DAXCOW_IOC_MERGE, offsetofend(struct daxcow_ioc_merge, pairs),
+	  sizeof(struct daxcow_ioc_merge), do_merge },
 };
 
 static long control_ioctl(struct file *file, unsigned int cmd,

@@ -316,22 +316,14 @@ static bool places_have(const struct places *p, const struct place *x)
 static bool kill_by_page(struct pool *pool, u64 block, int mf_flags)
 {
 #ifdef DAXCOW_DAX
-	struct page *page = pfn_t_to_page(pool_pfn(pool, block));
-	struct address_space *mapping;
-	struct inode *inode = NULL;
-	pgoff_t index = 0;
+	struct inode *inode;
+	pgoff_t index;
 	int ret;
 
-	rcu_read_lock();
-	mapping = READ_ONCE(page->mapping);
-	if (mapping && !((unsigned long)mapping & PAGE_MAPPING_FLAGS)) {
-		inode = igrab(mapping->host);
-		index = READ_ONCE(page->index);
-	}
-	rcu_read_unlock();
+	ret = pool_block_file(pool, block, &inode, &index);
 	if (!inode)
-		return !mapping;
-	ret = mf_dax_kill_procs(mapping, index, 1, mf_flags);
+		return !ret;
+	ret = mf_dax_kill_procs(inode->i_mapping, index, 1, mf_flags);
 	iput(inode);
 	return !ret;
 #else

@@ -2,6 +2,9 @@
 /*
  * What the kernel's struct pages say about the pool's blocks.
  */
+#include <linux/fs.h>
+#include <linux/pagemap.h>
+
 #include "target.h"
 
 /*
@@ -34,6 +37,69 @@ bool pool_block_mapped(void *ctx, u64 block, u64 nr)
 		if (READ_ONCE(pfn_t_to_page(pool_pfn(pool, block + i))->mapping))
 			return true;
 	return false;
+}
+
+/* Whether the file that a page names may have it mapped for writing. */
+static bool page_hot(struct page *page)
+{
+	struct address_space *mapping;
+	bool hot = false;
+
+	rcu_read_lock();
+	mapping = READ_ONCE(page->mapping);
+	if (mapping && !((unsigned long)mapping & PAGE_MAPPING_FLAGS)) {
+		pgoff_t index = READ_ONCE(page->index);
+
+		hot = xa_get_mark(&mapping->i_pages, index,
+				  PAGECACHE_TAG_DIRTY) ||
+		      xa_get_mark(&mapping->i_pages, index,
+				  PAGECACHE_TAG_TOWRITE);
+	}
+	rcu_read_unlock();
+	return hot;
+}
+
+/*
+ * Whether a process may be writing to one of the pages through its page tables: its
+ * file has an entry for it that is dirty, which is what writeback, and a freeze,
+ * take write access back from. Of a page that several files have nothing is known.
+ */
+bool pool_block_hot(void *ctx, u64 block, u64 nr)
+{
+	struct pool *pool = ctx;
+	u64 i;
+
+	for (i = 0; i < nr; i++)
+		if (page_hot(pfn_t_to_page(pool_pfn(pool, block + i))))
+			return true;
+	return false;
+}
+
+/**
+ * pool_block_file() - the file that has a block's page
+ * @pool:	the pool
+ * @block:	the block
+ * @inode:	the file, to be put with iput(); NULL when there is none
+ * @index:	of the page in it
+ *
+ * Return: 0, -EBUSY when there is one, or several, but it cannot be told which, or
+ * it is about to go.
+ */
+int pool_block_file(struct pool *pool, u64 block, struct inode **inode,
+		    pgoff_t *index)
+{
+	struct page *page = pfn_t_to_page(pool_pfn(pool, block));
+	struct address_space *mapping;
+
+	*inode = NULL;
+	rcu_read_lock();
+	mapping = READ_ONCE(page->mapping);
+	if (mapping && !((unsigned long)mapping & PAGE_MAPPING_FLAGS)) {
+		*inode = igrab(mapping->host);
+		*index = READ_ONCE(page->index);
+	}
+	rcu_read_unlock();
+	return mapping && !*inode ? -EBUSY : 0;
 }
 
 /*

@@ -9,6 +9,7 @@
 #include <linux/delay.h>
 #include <linux/file.h>
 #include <linux/memremap.h>
+#include <linux/random.h>
 #include <linux/sched/mm.h>
 #include <linux/vmalloc.h>
 
@@ -490,7 +491,7 @@ void pool_unbind(struct pool *pool, struct dm_target *ti)
 }
 
 /* All that could still see what owners have left, see core/reclaim.c. */
-static void grace_period(struct pool *pool)
+void pool_grace_period(struct pool *pool)
 {
 	synchronize_srcu(&pool->srcu);
 #ifdef DAXCOW_SERIES
@@ -506,7 +507,7 @@ static void do_reclaim(struct work_struct *ws)
 	struct daxcow_pool_info info;
 
 	if (daxcow_reclaim_prepare(pool->core)) {
-		grace_period(pool);
+		pool_grace_period(pool);
 		while (daxcow_reclaim_run(pool->core))
 			cond_resched();
 	}
@@ -612,6 +613,8 @@ static void pool_destroy(struct pool *pool)
 		daxcow_unload(pool->core);
 	pool_unmap(pool);
 	cleanup_srcu_struct(&pool->srcu);
+	kvfree(pool->left);
+	mutex_destroy(&pool->merge_lock);
 	kfree(pool);
 }
 
@@ -639,6 +642,8 @@ static struct pool *pool_create(struct dm_target *ti, struct dm_dev *dev,
 	spin_lock_init(&pool->lock);
 	bio_list_init(&pool->deferred);
 	INIT_LIST_HEAD(&pool->volumes);
+	mutex_init(&pool->merge_lock);
+	pool->instance = get_random_u64();
 	pool_look_init(pool);
 	INIT_DELAYED_WORK(&pool->reclaim, do_reclaim);
 	INIT_DELAYED_WORK(&pool->no_space_timeout, do_no_space_timeout);

@@ -10,6 +10,9 @@
  *     bdev_freeze()	of a volume, see snapshot.c
  *       pool->srcu	read section of a bio; the DAX paths' is dax_read_lock
  *         engine lock	taken inside of daxcow_*()
+ *   pool->merge_lock	one batch of merges at a time, see merge.c
+ *     invalidate_lock	of files, tried only
+ *       engine lock
  *   pool->lock		deferred bios and mode; spinlock, innermost. The list of
  *			volumes is changed with it, too.
  */
@@ -25,6 +28,7 @@
 #include <linux/srcu.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
+#include <uapi/linux/dm-daxcow.h>
 
 #include <daxcow/core.h>
 
@@ -82,6 +86,10 @@ struct segment {
  * @low_water:	free blocks below which an event is sent
  * @low_water_sent: it was, since the last resume
  * @volumes:	active ones
+ * @instance:	a random number of this load
+ * @merge_lock:	of what follows
+ * @left:	blocks that the last batch of merges took from their owners
+ * @nr_left:	their number
  */
 struct pool {
 	struct list_head list;
@@ -116,6 +124,10 @@ struct pool {
 	bool low_water_sent;
 	bool event_due;
 	struct list_head volumes;
+	u64 instance;
+	struct mutex merge_lock;
+	u64 *left;
+	size_t nr_left;
 };
 
 /**
@@ -181,6 +193,7 @@ bool pool_defer(struct volume *vol, struct bio *bio);
 void pool_requeue(struct volume *vol);
 bool pool_drain(struct pool *pool);
 
+void pool_grace_period(struct pool *pool);
 void pool_event(struct pool *pool);
 void pool_check_mode(struct pool *pool);
 
@@ -240,9 +253,17 @@ int pool_snapshot(struct pool *pool, struct daxcow_volume_desc *d,
 int control_init(void);
 void control_exit(void);
 
+/* merge.c */
+int pool_begin_generation(struct pool *pool, u32 *gen);
+int pool_merge(struct pool *pool, struct daxcow_merge_pair *pair, u32 nr,
+	       u32 *rest, u64 *freed);
+
 /* pages.c */
 int pool_pages(struct pool *pool, char *result, unsigned int maxlen);
 bool pool_block_busy(void *ctx, u64 block, u64 nr);
 bool pool_block_mapped(void *ctx, u64 block, u64 nr);
+bool pool_block_hot(void *ctx, u64 block, u64 nr);
+int pool_block_file(struct pool *pool, u64 block, struct inode **inode,
+		    pgoff_t *index);
 
 #endif /* DM_DAXCOW_TARGET_H */

@@ -14,6 +14,7 @@
 #include <strings.h>
 #include "platform.h"
 #include <daxcow/core.h>
+#include <uapi/linux/dm-daxcow.h>
 #include "../../../drivers/md/dm-daxcow/args.h"
 
 #define BLOCK_SECTORS_SHIFT	3
@@ -23,6 +24,7 @@ struct pool {
 	struct daxcow_pool *core;
 	void *md;
 	int users, srcu;
+	u64 instance, nr_blocks;
 };
 
 #define dm_device_name(md)	"pool"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * isolation OPERATIONS [SEED [WORKERS]]
+ * isolation OPERATIONS [SEED [WORKERS [CONTENTS]]]
  *
  * Random operations on an origin and at least eight live snapshots, each with
  * an XFS mounted with DAX at /v/N, by several processes at once; every byte is
@@ -13,6 +13,9 @@
  * alone for this round, so that the model knows what the result is. Each draws
  * what it does from a generator of its own, and volumes come and go between
  * rounds only: the same arguments replay the same operations.
+ *
+ * With CONTENTS what is written is whole pages that are one of so many, so that there
+ * are equal ones to merge.
  *
  * Exit status: 0 equal, 1 a byte differs, 2 could not run.
  */
@@ -58,7 +61,7 @@ struct shared {
 
 static struct shared *s;
 static int me, workers = 2;
-static unsigned long rounds, round_ops;
+static unsigned long rounds, round_ops, contents;
 static uint64_t rng, seed = 1;
 static char *map[VOLUMES][FILES];
 static char dma_block[PAGE] __attribute__((aligned(PAGE)));
@@ -172,7 +175,7 @@ static void verify(int v, int f)
 
 static void random_bytes(uint8_t *p, size_t len)
 {
-	uint8_t b = rnd(256);
+	uint8_t b = rnd(contents ? contents : 256);
 	size_t i;
 
 	for (i = 0; i < len; i++)
@@ -319,6 +322,11 @@ static void file_op(void)
 	size_t off = rnd(SIZE), len = 1 + rnd(rnd(4) ? 200 : 3 * PAGE);
 	int op = rnd(100);
 
+	if (contents) {
+		off -= off % PAGE;
+		len += PAGE - 1;
+		len -= len % PAGE;
+	}
 	if (off + len > SIZE)
 		len = SIZE - off;
 	snprintf(last, sizeof(last), "op %d volume %d file %d at %zu+%zu", op, v,
@@ -556,6 +564,8 @@ int main(int argc, char **argv)
 		seed = strtoull(argv[2], NULL, 0);
 	if (argc > 3)
 		workers = atoi(argv[3]);
+	if (argc > 4)
+		contents = strtoul(argv[4], NULL, 0);
 	if (workers < 1 || workers > MAX_WORKERS || !ops)
 		return 2;
 	round_ops = ops / workers / ROUNDS;

@@ -6,7 +6,8 @@
  * Every word of a block says what it is: the stamp of the write that it is of,
  * and a few bits that depend on stamp, file, block and word. Stamps only grow. So
  * of any word that is read one can say which write it is from, and no two words of
- * all files and times are alike.
+ * all files and times are alike; but all blocks that one write with an odd stamp
+ * writes are, so that there is something to merge.
  *
  * The ledger has three stamps for each block. A write of stamp s notes "begun s",
  * writes, and when all of it is there to stay notes "durable s". At any moment
@@ -77,7 +78,8 @@ struct ledger {
 static inline uint64_t word(unsigned int file, uint64_t block, unsigned int i,
 			    uint64_t stamp)
 {
-	uint64_t tag = (stamp * 1000003 + file * 7919 + block * 104729 + i) *
+	uint64_t place = stamp % 2 ? 0 : block;
+	uint64_t tag = (stamp * 1000003 + file * 7919 + place * 104729 + i) *
 		       0x9e3779b97f4a7c15ULL;
 
 	return stamp << 16 | tag >> 48;
