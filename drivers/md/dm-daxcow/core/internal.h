@@ -93,9 +93,9 @@ struct desc {
 	u64 b;
 };
 
+/* Sorted, from @first on: what is in the shorter part moves when one comes or goes. */
 struct owner_array {
-	u32 nr;
-	u32 cap;
+	u32 nr, cap, first;
 	u64 slot[];
 };
 

@@ -23,12 +23,13 @@ static void desc_set_slot(struct desc *d, u64 slot)
 /* Index of the first slot in @arr that is not below @slot. */
 static u32 array_find(const struct owner_array *arr, u64 slot)
 {
+	const u64 *at = arr->slot + arr->first;
 	u32 lo = 0, hi = arr->nr;
 
 	while (lo < hi) {
 		u32 mid = lo + (hi - lo) / 2;
 
-		if (arr->slot[mid] < slot)
+		if (at[mid] < slot)
 			lo = mid + 1;
 		else
 			hi = mid;
@@ -39,11 +40,37 @@ static u32 array_find(const struct owner_array *arr, u64 slot)
 static void array_insert(struct owner_array *arr, u64 slot)
 {
 	u32 i = array_find(arr, slot);
+	u64 *at = arr->slot + arr->first;
 
-	memmove(&arr->slot[i + 1], &arr->slot[i],
-		(arr->nr - i) * sizeof(slot));
-	arr->slot[i] = slot;
+	if (arr->first && (i < arr->nr / 2 || arr->first + arr->nr == arr->cap)) {
+		memmove(at - 1, at, i * sizeof(slot));
+		arr->first--;
+		at--;
+	} else {
+		memmove(at + i + 1, at + i, (arr->nr - i) * sizeof(slot));
+	}
+	at[i] = slot;
 	arr->nr++;
+}
+
+static void array_remove(struct owner_array *arr, u32 i)
+{
+	u64 *at = arr->slot + arr->first;
+
+	arr->nr--;
+	if (i < arr->nr / 2) {
+		memmove(at + 1, at, i * sizeof(*at));
+		arr->first++;
+	} else {
+		memmove(at + i, at + i + 1, (arr->nr - i) * sizeof(*at));
+	}
+}
+
+/* Whether it is there. */
+static bool array_has(const struct owner_array *arr, u64 slot, u32 *i)
+{
+	*i = array_find(arr, slot);
+	return *i < arr->nr && arr->slot[arr->first + *i] == slot;
 }
 
 static struct owner_array *array_alloc(u32 cap)
@@ -61,7 +88,7 @@ u64 desc_owner(const struct desc *d, u32 i)
 	const struct owner_array *arr = desc_array(d);
 
 	if (arr)
-		return arr->slot[i];
+		return arr->slot[arr->first + i];
 	return i ? d->b : d->a & DESC_SLOT_MASK;
 }
 
@@ -130,18 +157,20 @@ int desc_owner_reserve(struct desc *d, u32 nr)
 static bool array_del(struct desc *d, u64 slot)
 {
 	struct owner_array *arr = desc_array(d);
-	u32 i = array_find(arr, slot);
+	u64 a, b;
+	u32 i;
 
-	if (i == arr->nr || arr->slot[i] != slot)
+	if (!array_has(arr, slot, &i))
 		return false;
-	arr->nr--;
-	memmove(&arr->slot[i], &arr->slot[i + 1], (arr->nr - i) * sizeof(slot));
+	array_remove(arr, i);
 	if (arr->nr > 2)
 		return true;
 	/* an array that was made for more than came may have fewer */
-	desc_set_slot(d, arr->nr ? arr->slot[0] : 0);
-	d->b = arr->nr == 2 ? arr->slot[1] : 0;
+	a = arr->nr ? desc_owner(d, 0) : 0;
+	b = arr->nr == 2 ? desc_owner(d, 1) : 0;
+	desc_set_slot(d, a);
 	desc_set_nr(d, arr->nr);
+	d->b = b;
 	kvfree(arr);
 	return true;
 }
@@ -171,12 +200,9 @@ void desc_owner_move(struct desc *d, u64 from, u64 to)
 	u32 i;
 
 	if (arr) {
-		i = array_find(arr, from);
-		if (i == arr->nr || arr->slot[i] != from)
+		if (!array_has(arr, from, &i))
 			return;
-		arr->nr--;
-		memmove(&arr->slot[i], &arr->slot[i + 1],
-			(arr->nr - i) * sizeof(to));
+		array_remove(arr, i);
 		array_insert(arr, to);
 	} else if (desc_owners(d) == 2 && d->b == from) {
 		d->b = to;
@@ -199,7 +225,7 @@ int desc_copy(struct desc *to, const struct desc *from)
 		memset(to, 0, sizeof(*to));
 		return -ENOMEM;
 	}
-	memcpy(copy->slot, arr->slot, arr->nr * sizeof(u64));
+	memcpy(copy->slot, arr->slot + arr->first, arr->nr * sizeof(u64));
 	copy->nr = arr->nr;
 	to->b = (uintptr_t)copy;
 	return 0;
