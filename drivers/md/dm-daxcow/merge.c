@@ -45,6 +45,7 @@
  * A writer waits for an invalidate_lock as long as it takes to publish one pair, and
  * for no compare. No lock is held while a file system writes back.
  */
+#include <linux/delay.h>
 #include <linux/fs.h>
 #include <linux/pagemap.h>
 #include <linux/sched/mm.h>
@@ -54,6 +55,8 @@
 #include <daxcow/pmem.h>
 #include "target.h"
 
+/* For the lock of a file. */
+#define LOCK_TRIES	50
 /* Files that the pages of a chunk may be of; with more it is left alone. */
 #define FILES_MAX	16
 
@@ -184,7 +187,7 @@ static void files_unlock(struct files *f, unsigned int nr)
 }
 
 /* Tried only, in any order. A mapping is in @f once. */
-static bool files_lock(struct files *f)
+static bool files_trylock(struct files *f)
 {
 	unsigned int i;
 
@@ -195,6 +198,22 @@ static bool files_lock(struct files *f)
 		}
 	}
 	return true;
+}
+
+/*
+ * A program that runs from a file has faults all the time, each of which holds the
+ * lock for a moment.
+ */
+static bool files_lock(struct files *f)
+{
+	int tries;
+
+	for (tries = 0; tries < LOCK_TRIES; tries++) {
+		if (files_trylock(f))
+			return true;
+		usleep_range(20, 100);
+	}
+	return false;
 }
 
 /*
