@@ -20,6 +20,7 @@
 struct model {
 	bool exists, zero_size;
 	u64 size;
+	u32 domain;
 	u64 tag[NR_PLACES];
 };
 
@@ -28,9 +29,10 @@ static struct daxcow_volume *open_vol[NR_VOLUMES];
 static u64 place[NR_PLACES];	/* sorted vblks that are looked at */
 static struct daxcow_pool *pool;
 static void *base;
-static u64 nr_blocks, dev_blocks;
+static u64 nr_blocks, dev_blocks, chunk_offset;
 static u64 next_tag;
 static u64 busy_block = ~0ULL;
+__u64 model_merged;
 
 #define CHECK(cond, ...) do {						\
 	if (!(cond)) {							\
@@ -80,6 +82,12 @@ static void choose_places(void)
 			place[n++] = v;
 	}
 	qsort(place, NR_PLACES, sizeof(place[0]), cmp);
+}
+
+/* Some come again, so that there are equal blocks; and some of those are zero. */
+static u64 new_tag(void)
+{
+	return model_choose(3) ? model_choose(4) : next_tag++;
 }
 
 static int fill(void *arg, void *dst)
@@ -161,8 +169,12 @@ static void check_own(u32 id, u64 vblk, u64 block)
 static void check_volume(u32 id)
 {
 	u64 mapped, highest, want_high = ~0ULL, seen = 0;
+	struct daxcow_volume_info info;
 	struct daxcow_usage u;
 	int i;
+
+	CHECK(!daxcow_next_volume(pool, id, &info) && info.id == id &&
+	      info.domain == model[id].domain, "domain %u", info.domain);
 
 	for (i = 0; i < NR_PLACES; i++) {
 		u64 got = read_tag(get(id), place[i]);
@@ -186,6 +198,28 @@ static void check_volume(u32 id)
 	CHECK(u.exclusive <= u.mapped, "exclusive");
 }
 
+/* All data is listed, once. */
+static void check_used(void)
+{
+	struct daxcow_used at[16];
+	struct daxcow_pool_info info;
+	u64 start = 0, next = 0, sum = 0;
+
+	daxcow_pool_info(pool, &info);
+	while (start < nr_blocks) {
+		size_t i, nr = daxcow_used(pool, &start, nr_blocks, 0, NULL,
+					   NULL, at, ARRAY_SIZE(at));
+
+		for (i = 0; i < nr; i++) {
+			CHECK(at[i].block >= next, "used blocks overlap");
+			next = at[i].block + at[i].nr;
+			sum += at[i].nr;
+		}
+	}
+	CHECK(sum == info.nr_data, "%" PRIu64 " blocks are used, and %" PRIu64
+	      " are listed", (u64)info.nr_data, sum);
+}
+
 static void check_all(void)
 {
 	struct daxcow_report report;
@@ -199,6 +233,7 @@ static void check_all(void)
 	ret = daxcow_verify(pool, &report);
 	CHECK(!ret, "verify: %d, %s at block %llu", ret,
 	      daxcow_bad_text(report.bad), (unsigned long long)report.block);
+	check_used();
 }
 
 static void reload(void)
@@ -235,7 +270,7 @@ static void set_range(struct model *m, u64 vblk, u64 nr, u64 tag)
 static void op_write(u32 id)
 {
 	int i = model_choose(NR_PLACES);
-	u64 tag = next_tag++, block;
+	u64 tag = new_tag(), block;
 	long ret;
 
 	ret = daxcow_provision(get(id), place[i], 1, &block);
@@ -252,7 +287,7 @@ static void op_write(u32 id)
 /* As op_write(), but a long range: may take a whole chunk. */
 static void op_write_run(u32 id)
 {
-	u64 vblk = place[model_choose(NR_PLACES)], tag = next_tag++, block, b;
+	u64 vblk = place[model_choose(NR_PLACES)], tag = new_tag(), block, b;
 	u64 nr = model_choose(3) ? DAXCOW_CHUNK_BLOCKS : 1 + model_choose(DAXCOW_CHUNK_BLOCKS);
 	long n;
 
@@ -278,7 +313,7 @@ static void op_write_run(u32 id)
 static void op_overwrite(u32 id)
 {
 	int i = model_choose(NR_PLACES);
-	u64 tag = next_tag++;
+	u64 tag = new_tag();
 
 	if (refused(daxcow_overwrite(get(id), place[i], true, fill, &tag)))
 		return;
@@ -374,19 +409,31 @@ static void op_create(void)
 	}
 	if (model_choose(2))
 		d.size = 1 + model_choose(DAXCOW_MAX_VOLUME_BLOCKS);
+	d.domain = !model_choose(4);
 	if (!refused(daxcow_create(pool, &d)))
-		model[d.id] = (struct model) { .exists = true, .size = d.size };
+		model[d.id] = (struct model) {
+			.exists = true,
+			.size = d.size,
+			.domain = d.domain,
+		};
 }
 
 static void op_rollback(u32 id)
 {
 	u32 from = model_choose(NR_VOLUMES);
+	int ret;
 
 	if (!model[from].exists || from == id)
 		return;
 	put(id);
 	put(from);
-	if (refused(daxcow_rollback(pool, id, from)))
+	ret = daxcow_rollback(pool, id, from);
+	if (model[from].domain != model[id].domain) {
+		CHECK(ret == -EXDEV || ret == -ENOMEM,
+		      "content of another domain: %d", ret);
+		return;
+	}
+	if (refused(ret))
 		return;
 	model[id] = model[from];
 }
@@ -414,10 +461,183 @@ static void op_grow(void)
 		nr_blocks = more;
 }
 
+/* ---- merge ---- */
+
+static const u8 *bytes_of(u64 block)
+{
+	return daxcow_block_addr(pool, block);
+}
+
+static bool all_zero(u64 block, u64 nr)
+{
+	const u8 *p = bytes_of(block);
+
+	return !*p && !memcmp(p, p + 1, (nr << DAXCOW_BLOCK_SHIFT) - 1);
+}
+
+static bool equal(const struct daxcow_merge *m)
+{
+	if (m->keep == DAXCOW_KEEP_ZERO)
+		return all_zero(m->drop, m->nr);
+	return !memcmp(bytes_of(m->keep), bytes_of(m->drop),
+		       m->nr << DAXCOW_BLOCK_SHIFT);
+}
+
+/* A piece of @u that is as long as @nr; false when it has none. */
+static bool piece(const struct daxcow_used *u, u64 nr, u64 *block)
+{
+	u64 pad;
+
+	if (nr == 1) {
+		*block = u->block + model_choose(u->nr);
+		return true;
+	}
+	pad = (u->block + DAXCOW_CHUNK_BLOCKS - chunk_offset) %
+	      DAXCOW_CHUNK_BLOCKS;
+	pad = (DAXCOW_CHUNK_BLOCKS - pad) % DAXCOW_CHUNK_BLOCKS;
+	*block = u->block + pad;
+	return pad + nr <= u->nr;
+}
+
+/* Two pieces, equal ones if there are any: what a scanner comes with. */
+static bool choose_merge(struct daxcow_merge *m, struct daxcow_used *keep,
+			 struct daxcow_used *drop)
+{
+	struct daxcow_used at[64];
+	u64 start = model_choose(nr_blocks);
+	size_t nr, i, first;
+
+	nr = daxcow_used(pool, &start, nr_blocks, 0, NULL, NULL, at,
+			 ARRAY_SIZE(at));
+	if (!nr)
+		return false;
+	m->nr = model_choose(2) ? 1 : DAXCOW_CHUNK_BLOCKS;
+	m->split = model_choose(4);
+	first = model_choose(nr);
+	for (i = 0; i < nr; i++) {
+		*drop = at[(first + i) % nr];
+		if (piece(drop, m->nr, &m->drop))
+			break;
+	}
+	if (i == nr)
+		return false;
+	*keep = *drop;
+	m->keep = DAXCOW_KEEP_ZERO;
+	if (all_zero(m->drop, m->nr))
+		return true;
+	for (i = 0; i < nr; i++) {
+		*keep = at[(first + i) % nr];
+		if (piece(keep, m->nr, &m->keep) && m->keep != m->drop &&
+		    equal(m))
+			return true;
+	}
+	m->keep = m->drop;
+	return true;
+}
+
+/* Somebody has it who is not being deleted. */
+static bool has_owner(u64 block)
+{
+	u64 want[4] = { 0 };
+
+	return block == DAXCOW_KEEP_ZERO ||
+	       !daxcow_owners(pool, block, NULL, count_owner, want);
+}
+
+static bool all_have_owners(const struct daxcow_merge *m)
+{
+	u64 i;
+
+	for (i = 0; i < m->nr; i++)
+		if (!has_owner(m->drop + i) ||
+		    (m->keep != DAXCOW_KEEP_ZERO && !has_owner(m->keep + i)))
+			return false;
+	return true;
+}
+
+/* Write access that is given between the compare and the merge. */
+static void op_between(void)
+{
+	u32 id = model_choose(NR_VOLUMES);
+
+	/* to open one takes memory, and there may be none */
+	if (!open_vol[id])
+		return;
+	switch (model_choose(5)) {
+	case 0:
+		op_write(id);
+		break;
+	case 1:
+		op_write_run(id);
+		break;
+	case 2:
+		op_overwrite(id);
+		break;
+	case 3:
+		op_zero(id);
+		break;
+	default:
+		op_discard(id);
+		break;
+	}
+	if (model_choose(2))
+		drain();
+}
+
+static void op_merge(void)
+{
+	struct daxcow_used keep, drop;
+	struct daxcow_merge m = { 0 };
+	bool between, alive, same;
+	u64 i;
+	int ret;
+
+	if (!choose_merge(&m, &keep, &drop))
+		return;
+	CHECK(!daxcow_generation_begin(pool, &m.before), "generation");
+	CHECK(equal(&m), "nobody writes, and what was chosen has changed");
+	between = !model_choose(4);
+	if (between)
+		op_between();
+	alive = all_have_owners(&m);
+	same = equal(&m);
+	ret = daxcow_merge(pool, &m);
+	switch (ret) {
+	case 0:
+		CHECK(same, "merged what is not equal");
+		model_merged += m.nr;
+		for (i = 0; i < m.nr; i++)
+			CHECK(!has_owner(m.drop + i), "owners are left");
+		break;
+	case -ENOMEM:
+		break;
+	case -ENOSPC:
+	case -EFBIG:
+		CHECK(m.nr == 1 && drop.chunk && m.split == (ret == -ENOSPC),
+		      "table");
+		break;
+	case -EALREADY:
+		CHECK(m.keep == m.drop, "one block");
+		break;
+	case -EXDEV:
+		CHECK(keep.domain != drop.domain || !alive, "domain");
+		break;
+	case -EMLINK:
+		CHECK(keep.owners + drop.owners > DAXCOW_MERGE_OWNERS || between,
+		      "owners");
+		break;
+	case -ESTALE:
+		CHECK(between || !alive, "stale");
+		break;
+	default:
+		CHECK(false, "merge: %d", ret);
+	}
+}
+
 static void one(void)
 {
 	u32 id = model_choose(NR_VOLUMES);
-	int op = model_choose(100);
+	int op = model_choose(112);
 
 	if (model[id].exists)
 		get(id);
@@ -448,6 +668,8 @@ static void one(void)
 			op_grow();
 		else if (op < 98)
 			drain();
+		else if (op < 110)
+			op_merge();
 		else
 			busy_block = model_choose(nr_blocks);
 	}
@@ -459,7 +681,7 @@ static void start(const struct model_params *p)
 	struct daxcow_params format = { .uuid = (const u8 *)"poolpoolpoolpool" };
 
 	memset(model, 0, sizeof(model));
-	next_tag = 1;
+	next_tag = 4;
 	busy_block = ~0ULL;
 	nr_blocks = p->blocks;
 	/* a fuzzer comes here often, and with the same size each time */
@@ -471,7 +693,8 @@ static void start(const struct model_params *p)
 	}
 	memset(base, 0xa5, dev_blocks << DAXCOW_BLOCK_SHIFT);
 	choose_places();
-	format.chunk_offset = model_choose(DAXCOW_CHUNK_BLOCKS);
+	chunk_offset = model_choose(DAXCOW_CHUNK_BLOCKS);
+	format.chunk_offset = chunk_offset;
 	CHECK(!daxcow_format(base, nr_blocks, &format), "format");
 	CHECK(!daxcow_load(&pool, base, dev_blocks, 0, &host, NULL), "load");
 }

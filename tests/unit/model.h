@@ -20,6 +20,9 @@ struct model_params {
 /* Until model_more() is false. Aborts when engine and model differ. */
 void model_run(const struct model_params *p);
 
+/* Blocks whose owners got others, in all runs. */
+extern __u64 model_merged;
+
 /* To be provided: a number below @n; whether to go on; what is run. */
 __u64 model_choose(__u64 n);
 int model_more(void);

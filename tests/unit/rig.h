@@ -17,7 +17,9 @@
 #include <daxcow/pmem.h>
 
 #define CHUNK	((u64)DAXCOW_CHUNK_BLOCKS)
+#ifndef BLOCKS
 #define BLOCKS	(CHUNK * 24)
+#endif
 
 struct rig {
 	struct daxcow_pool *pool;
