@@ -13,7 +13,7 @@ expect 2 nonsense
 says err nonsense
 expect 2 --nonsense
 
-for cmd in format check start stop status list create snapshot clone rollback \
+for cmd in format check dedupe start stop status list create snapshot clone rollback \
 	   remove resize activate deactivate; do
 	expect 0 --help
 	says out "  $cmd "

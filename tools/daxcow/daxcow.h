@@ -22,6 +22,7 @@ enum exit_code {
 	EXIT_EXISTS	= 6,	/* name, id or other content is there already */
 	EXIT_NO_KERNEL	= 7,	/* device-mapper or the module is missing */
 	EXIT_NO_SPACE	= 8,	/* the pool is full */
+	EXIT_PARTIAL	= 9,	/* done, but for less than was asked for */
 };
 
 /**
@@ -36,13 +37,23 @@ enum exit_code {
  * @offset:	of --chunk-offset, in blocks, or NOT_GIVEN
  * @block:	of --block, or of --offset, or NOT_GIVEN
  * @pfn:	of --pfn, or NOT_GIVEN
+ * @cpu:	of --cpu, in percent, or NOT_GIVEN
+ * @merges:	of --merges, per second, or NOT_GIVEN
+ * @rest:	of --rest, per second, or NOT_GIVEN
+ * @split:	of --split, in blocks, or NOT_GIVEN
+ * @interval:	of --interval, in seconds, or NOT_GIVEN
+ * @mem:	of --mem, in bytes, or 0
+ * @rate:	of --rate, in bytes per second, or 0
+ * @state:	of --state
  * @word:	operands: what is left without the options
  */
 struct args {
 	bool activate, all, bytes, error_if_no_space, files, force, help;
 	bool ignore_discard, json, no_dax, quick, readonly, verbose, version;
-	const char *cow, *data, *label;
+	bool estimate, follow, no_nice;
+	const char *cow, *data, *label, *state;
 	u64 size, low_water, id, domain, offset, block, pfn;
+	u64 cpu, merges, rest, split, interval, mem, rate;
 	int words;
 	char **word;
 };
@@ -52,6 +63,7 @@ struct args {
 /* Commands, by file. Each returns an exit code. */
 int cmd_format(const struct args *a);
 int cmd_check(const struct args *a);
+int cmd_dedupe(const struct args *a);
 int cmd_delta(const struct args *a);
 int cmd_dump(const struct args *a);
 int cmd_pack(const struct args *a);

@@ -61,6 +61,8 @@ static const struct command commands[] = {
 	{ "owners", cmd_owners, 1, 1, "BOPbF",
 	  "POOL --block N | --offset BYTES | --pfn N",
 	  "show all volumes that a block of the pool belongs to" },
+	{ "dedupe", cmd_dedupe, 1, 1, "SmRCMTXIEWNb", "POOL",
+	  "find equal blocks in a pool, and keep one of each" },
 	{ "map", cmd_map, 2, 4, "b", "POOL NAME [OFFSET [LENGTH]]",
 	  "show where the blocks of a volume lie in the pool" },
 	{ "create", cmd_create, 2, 2, "six", "POOL NAME --size SIZE",
@@ -108,25 +110,39 @@ static const struct option_help options[] = {
 	      "first block that lies on a 2 MiB boundary of physical memory"),
 	VALUE("cow", 'c', "auto|4k|2m",
 	      "how much to copy when a shared 2 MiB page is written"),
+	VALUE("cpu", 'C', "PERCENT", "use no more of one processor"),
 	VALUE("data", 'd', "DEVICE|FILE", "the pool that data are copied from"),
 	VALUE("domain", 'x', "N",
 	      "share domain: dedupe stays inside of it (default: 0)"),
 	FLAG("error-if-no-space", 'e', error_if_no_space,
 	     "fail writes to a full pool at once"),
+	FLAG("estimate", 'E', estimate, "only tell how much could be freed"),
 	FLAG("files", 'F', files, "find the files that own it (XFS with rmapbt)"),
+	FLAG("follow", 'W', follow, "go on with what changes, until stopped"),
 	FLAG("force", 'f', force, "do it in spite of what speaks against it"),
 	VALUE("id", 'i', "N", "id of the new volume (default: a free one)"),
 	FLAG("ignore-discard", 'D', ignore_discard,
 	     "keep blocks that are discarded"),
+	VALUE("interval", 'I', "SECONDS", "between two runs (default: 300)"),
 	VALUE("label", 'L', "LABEL", "name of the pool"),
 	VALUE("low-water", 'w', "SIZE",
 	      "send an event when less is free (default: a twentieth)"),
+	VALUE("mem", 'm', "SIZE",
+	      "use no more memory (default: a sixteenth of all)"),
+	VALUE("merges", 'M', "N", "merge no more pairs per second"),
 	FLAG("no-dax", 'n', no_dax, "plain block device, without DAX"),
+	FLAG("no-nice", 'N', no_nice, "run like any other program"),
 	VALUE("offset", 'O', "BYTES", "the block at that place of the pool's device"),
 	VALUE("pfn", 'P', "N", "the block with that page frame number"),
 	FLAG("quick", 'q', quick, "leave out what takes time to count"),
+	VALUE("rate", 'R', "SIZE", "read no more per second"),
 	FLAG("readonly", 'r', readonly, "allow no writes"),
+	VALUE("rest", 'T', "N",
+	      "take write access from up to N blocks per second"),
 	VALUE("size", 's', "SIZE", "size of the volume"),
+	VALUE("split", 'X', "N",
+	      "split a 2 MiB page to free N blocks (default: 64; 0: never)"),
+	VALUE("state", 'S', "DIR", "what the next run needs to know"),
 	FLAG("json", 'j', json, "print JSON; sizes are bytes"),
 	FLAG("verbose", 'v', verbose, "show what libdevmapper has to say"),
 	FLAG("help", 'h', help, "show this help"),
@@ -180,7 +196,8 @@ static int help_all(void)
 	help_options(FOR_ALL);
 	puts("\n\"daxcow COMMAND --help\" shows those of one command; see also daxcow(8).\n\n"
 	     "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 not a pool or\n"
-	     "damaged, 5 in use, 6 exists already, 7 not in this kernel, 8 pool is full.");
+	     "damaged, 5 in use, 6 exists already, 7 not in this kernel, 8 pool is full,\n"
+	     "9 covered less than asked for, 130 and 143 ended by a signal.");
 	return EXIT_DONE;
 }
 
@@ -207,8 +224,26 @@ static int set_value(struct args *a, int key, const char *name,
 	case 'P':
 		bad = number_parse(value, UINT64_MAX, &a->pfn);
 		break;
+	case 'C':
+		bad = number_parse(value, 100000, &a->cpu) || !a->cpu;
+		break;
+	case 'I':
+		bad = number_parse(value, UINT32_MAX, &a->interval);
+		break;
 	case 'L':
 		a->label = value;
+		break;
+	case 'M':
+		bad = number_parse(value, UINT32_MAX, &a->merges) || !a->merges;
+		break;
+	case 'R':
+		bad = size_parse(value, &a->rate) || !a->rate;
+		break;
+	case 'S':
+		a->state = value;
+		break;
+	case 'T':
+		bad = number_parse(value, UINT32_MAX, &a->rest);
 		break;
 	case 'c':
 		a->cow = value;
@@ -224,6 +259,9 @@ static int set_value(struct args *a, int key, const char *name,
 	case 'i':
 		bad = number_parse(value, DAXCOW_MAX_ID, &a->id);
 		break;
+	case 'm':
+		bad = size_parse(value, &a->mem) || !a->mem;
+		break;
 	case 'o':
 		bad = number_parse(value, DAXCOW_CHUNK_BLOCKS - 1, &a->offset);
 		break;
@@ -232,6 +270,9 @@ static int set_value(struct args *a, int key, const char *name,
 		break;
 	case 'w':
 		bad = size_parse(value, &a->low_water);
+		break;
+	case 'X':
+		bad = number_parse(value, DAXCOW_CHUNK_BLOCKS, &a->split);
 		break;
 	}
 	if (bad)
@@ -308,7 +349,9 @@ static int run(int argc, char **argv)
 {
 	struct args a = {
 		.low_water = NOT_GIVEN, .id = NOT_GIVEN, .offset = NOT_GIVEN,
-		.block = NOT_GIVEN, .pfn = NOT_GIVEN,
+		.block = NOT_GIVEN, .pfn = NOT_GIVEN, .cpu = NOT_GIVEN,
+		.merges = NOT_GIVEN, .rest = NOT_GIVEN, .split = NOT_GIVEN,
+		.interval = NOT_GIVEN,
 	};
 	const struct command *cmd = NULL;
 	bool seen[ARRAY_SIZE(options)] = { };

@@ -12,8 +12,6 @@
 #include "files.h"
 #include "pool.h"
 
-#define CONTROL "/dev/daxcow"
-
 static const struct column owner_columns[] = {
 	{ "volume", "VOLUME", COLUMN_TEXT },
 	{ "id", "ID", COLUMN_NUMBER },
@@ -40,17 +38,6 @@ static const struct column map_columns[] = {
 	{ "block", "BLOCK", COLUMN_NUMBER },
 	{ }
 };
-
-static int control_open(int *fd)
-{
-	*fd = open(CONTROL, O_RDWR | O_CLOEXEC);
-	if (*fd >= 0)
-		return EXIT_DONE;
-	if (errno == ENOENT)
-		return fail(EXIT_NO_KERNEL, "%s is missing: is the module dm-daxcow loaded, and new enough?",
-			    CONTROL);
-	return fail_errno(errno, "%s", CONTROL);
-}
 
 /* ---- owners ---- */
 

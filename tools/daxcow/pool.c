@@ -15,6 +15,7 @@
 #include <libdevmapper.h>
 #include "pool.h"
 
+#define CONTROL "/dev/daxcow"
 /* Long enough for every request that people type. */
 #define MESSAGE_SIZE 4096
 
@@ -340,4 +341,15 @@ u32 pool_free_id(const struct pool *pool, u32 from)
 		if (pool->volume[i].id == from)
 			from++;
 	return from;
+}
+
+int control_open(int *fd)
+{
+	*fd = open(CONTROL, O_RDWR | O_CLOEXEC);
+	if (*fd >= 0)
+		return EXIT_DONE;
+	if (errno == ENOENT)
+		return fail(EXIT_NO_KERNEL, "%s is missing: is the module dm-daxcow loaded, and new enough?",
+			    CONTROL);
+	return fail_errno(errno, "%s", CONTROL);
 }

@@ -72,6 +72,9 @@ int pool_message(const struct pool *pool, const char *what,
 __printf(3, 4)
 int pool_ask(const struct pool *pool, char **answer, const char *fmt, ...);
 
+/* /dev/daxcow, for its ioctls; says what is wrong. */
+int control_open(int *fd);
+
 /* active.c: the volumes' devices */
 int volume_activate(const struct args *a, const struct pool *pool,
 		    struct volume *v);
