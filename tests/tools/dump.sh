@@ -45,6 +45,14 @@ block=$(sed -n 's/^  1-99 block //p' new)
 [ "$(tail -c +$((block * 4096 + 1)) edited | head -c 3)" = AAA ] ||
 	failed "data have gone"
 
+# share domains are kept
+cp --sparse=always good edited
+sed 's/domain=0/domain=4294967295/' text >new
+expect 0 restore --force new edited
+expect 0 dump edited
+says out " domain=4294967295 "
+expect 0 check edited
+
 # rejects SED TEXT: what an edited dump is refused with
 rejects()
 {
@@ -58,6 +66,8 @@ rejects()
 rejects '1s/1/2/' "line 1: not a dump of this version"
 rejects 's/^pool blocks=/pool block=/' "line 2: not as in"
 rejects 's/blocks=16384/blocks=1/' "out of range"
+rejects 's/domain=0/domain=4294967296/' "not as in"
+rejects 's/ domain=0//' "not as in"
 rejects 's/^node \([0-9]*\) 0/node 0 0/' "no block and level"
 rejects '0,/ block /s//  chunk /' "cannot be in a table"
 rejects 's/1-99 block [0-9]*/1-99 block 99999999/' "out of range"

@@ -48,6 +48,13 @@ json '.volumes[0] | .id == 1 and .name == "db" and .pool == "tank" and
 expect 6 create tank base --size 8M
 expect 6 create tank other --size 8M --id 1
 expect 0 create tank far --size 256T --id 16777215
+expect 0 create tank apart --size 8M --id 7 --domain 3
+expect 0 snapshot tank apart apart2
+expect 0 list --json tank
+jq -e '[.volumes[] | select(.domain == 3).name] | sort == ["apart", "apart2"]' out >/dev/null ||
+	failed "domains: $(cat out)"
+expect 0 remove tank apart apart2
+expect 2 create tank other --size 8M --domain 4294967296
 for name in a/b 'a b' "" -a "$(printf '%064d' 0)" 'id:1' 'a=b' $'a\nb'; do
 	expect 2 create tank --size 1M -- "$name"
 done
