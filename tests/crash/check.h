@@ -22,7 +22,10 @@ struct totals {
 extern struct totals totals;
 
 /* Where sequences begin. */
-#define NR_STARTS	4
+#define NR_STARTS	5
+#define START_CHUNK	2	/* with one that is shared, and split */
+#define START_FULL	3	/* without a free block */
+#define START_EQUAL	4	/* with blocks to merge */
 
 /* Make a start, as an image and as arrays, and record from there. */
 char *start_set(unsigned int start);

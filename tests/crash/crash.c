@@ -62,6 +62,17 @@ static const struct op chunk[] = {
 	{ OP_WRITE, 1, 0, 0 }, { OP_RECLAIM, 0, 0, 0 },
 };
 
+/* Blocks and chunks that are equal, and that have many owners; and zeroes. */
+static const struct op equal[] = {
+	{ OP_CREATE, 0, 0, 0 }, { OP_CREATE, 1, 0, 0 },
+	{ OP_FILL, 0, 0, 0 }, { OP_FILL, 0, 0, 1 }, { OP_ZERO, 0, 0, 1 },
+	{ OP_HUGE, 0, 0, 2 }, { OP_FILL, 0, 0, 2 }, { OP_WRITE, 0, 0, 3 },
+	{ OP_FILL, 1, 0, 0 }, { OP_FILL, 1, 0, 1 }, { OP_STORE, 1, 0, 1 },
+	{ OP_HUGE, 1, 0, 2 }, { OP_FILL, 1, 0, 2 },
+	{ OP_SNAPSHOT, 1, 2, 0 }, { OP_WRITE, 2, 0, 1 },
+	{ OP_RECLAIM, 0, 0, 0 },
+};
+
 static int do_all(struct daxcow_pool *pool, struct world *w,
 		  const struct op *op, unsigned int nr)
 {
@@ -104,11 +115,13 @@ char *start_set(unsigned int nr)
 	if (daxcow_format(mem, POOL_BLOCKS, &p) ||
 	    daxcow_load(&pool, mem, POOL_BLOCKS_MAX, 0, NULL, NULL))
 		abort();
-	if (nr == 1 || nr == 3)
+	if (nr == 1 || nr == START_FULL)
 		ret = do_all(pool, &start_world, shared, ARRAY_SIZE(shared));
-	else if (nr == 2)
+	else if (nr == START_CHUNK)
 		ret = do_all(pool, &start_world, chunk, ARRAY_SIZE(chunk));
-	if (nr == 3)
+	else if (nr == START_EQUAL)
+		ret = do_all(pool, &start_world, equal, ARRAY_SIZE(equal));
+	if (nr == START_FULL)
 		fill_up(pool);
 	if (ret)
 		abort();
@@ -168,10 +181,10 @@ static bool legal(const struct world *w)
 	       (op_piecewise(running) && world_between(w, &before, &after));
 }
 
-/* Zeroing is; and writing, without a block to write to instead. */
+/* Zeroing and a fill are; and writing, without a block to write to instead. */
 static bool in_place(const struct op *op)
 {
-	return op->kind == OP_ZERO ||
+	return op->kind == OP_ZERO || op->kind == OP_FILL ||
 	       (full && (op->kind == OP_WRITE || op->kind == OP_PART));
 }
 
@@ -223,7 +236,8 @@ static int step(struct daxcow_pool *pool, struct world *w, unsigned int index,
 	return ret;
 }
 
-static void run_sequence(void)
+/* Returns how many operations it has come to. */
+static unsigned int run_sequence(void)
 {
 	struct daxcow_pool *pool;
 	struct world w;
@@ -240,16 +254,32 @@ static void run_sequence(void)
 			fail("owners in memory are not those in the tables");
 	}
 	daxcow_unload(pool);
+	return i;
 }
 
-/* All sequences that are @length long. */
+/* Merges take place where there is something to merge, and nothing else does there. */
+static bool worth_it(void)
+{
+	bool merge = false;
+	unsigned int i;
+
+	for (i = 0; i < length; i++)
+		merge |= op_merges(&op_list[sequence[i]]);
+	if (start == START_EQUAL)
+		return merge;
+	return !merge || start == START_CHUNK;
+}
+
+/* All sequences that are @length long, but for what would follow on a failure. */
 static void run_all(void)
 {
 	unsigned int i;
 
 	memset(sequence, 0, length * sizeof(*sequence));
 	for (;;) {
-		run_sequence();
+		i = worth_it() ? run_sequence() : length;
+		for (; i < length; i++)
+			sequence[i] = nr_op_list - 1;
 		for (i = length; i-- > 0 && ++sequence[i] == nr_op_list;)
 			sequence[i] = 0;
 		if (i == ~0U)
@@ -264,6 +294,13 @@ static void print_totals(const char *what)
 	       PRIu64 "): all legal\n", what, totals.sequences, totals.fences,
 	       totals.states, totals.few * 100 / max(totals.fences, 1UL),
 	       totals.most);
+	if (merges.tried)
+		printf("  %" PRIu64 " merges: %" PRIu64 " of blocks, %" PRIu64
+		       " of chunks, %" PRIu64 " with zero; %" PRIu64
+		       " chunks split; %" PRIu64 " ended by a writer\n",
+		       merges.tried, merges.blocks, merges.chunks, merges.zero,
+		       merges.splits, merges.stale);
+	memset(&merges, 0, sizeof(merges));
 	fflush(stdout);
 }
 
@@ -301,6 +338,8 @@ static void run_random(u64 seed, unsigned int most)
 	struct world w;
 
 	start_set(rnd(&rng, NR_STARTS - 1));
+	if (start == START_FULL)
+		start_set(START_EQUAL);
 	pool = start_again(&w);
 	for (length = 0; length < most;) {
 		sequence[length] = rnd(&rng, nr_op_list);

@@ -52,14 +52,26 @@ static unsigned char choice[MAX_CHOICES];
 static unsigned int nr_choices, at_choice, start;
 /* a reader can be interrupted before each word of a table */
 static bool each_load;
+/* the current thread goes on whatever it does */
+static bool goes_on;
 /* how many operations of the second had ended when the first's began */
 static unsigned int ended_before;
 
 /* ---- where threads change places ---- */
 
+void in_one_go(bool on)
+{
+	goes_on = on;
+}
+
+bool alone(void)
+{
+	return !current;
+}
+
 void switch_threads(void)
 {
-	if (current)
+	if (current && !goes_on)
 		swapcontext(&current->context, &scheduler);
 }
 
@@ -74,7 +86,7 @@ static void wait_while(const unsigned int *busy)
 
 void crash_lock(struct mutex *lock)
 {
-	if (!current)
+	if (!current || goes_on)
 		return;
 	switch_threads();
 	while (held == lock) {
@@ -91,7 +103,7 @@ void crash_lock(struct mutex *lock)
 void crash_unlock(struct mutex *lock)
 {
 	(void)lock;
-	if (!current)
+	if (!current || goes_on)
 		return;
 	held = NULL;
 	if (persist_pending())
@@ -155,6 +167,23 @@ void before_load(void)
 void grace_period(void)
 {
 	wait_while(&readers);
+}
+
+static bool anybody_writes(void)
+{
+	unsigned int v, any = 0;
+
+	for (v = 0; v < NR_VOLUMES; v++)
+		any += writers[v];
+	return any;
+}
+
+void rest(void)
+{
+	while (current && anybody_writes()) {
+		current->waiting = true;
+		switch_threads();
+	}
 }
 
 /* ---- what is legal ---- */
@@ -368,9 +397,14 @@ static void all_schedules(unsigned int a, unsigned int b, unsigned int c)
 static bool worth_it(unsigned int a, unsigned int b, unsigned int c)
 {
 	const struct op *list = op_list_threads;
+	bool merge;
 
 	/* there is one place for what was read, and that is the first's */
 	if (list[b].kind == OP_READ)
+		return false;
+	/* where there are equal blocks merges are looked at, and nowhere else */
+	merge = op_merges(&list[a]) || op_merges(&list[b]);
+	if (start == START_EQUAL ? !merge : merge)
 		return false;
 	if (c == nr_op_list_threads)
 		return true;
@@ -389,7 +423,9 @@ void check_threads(unsigned int nr, int first_op)
 	explain = explain_threads;
 	memset(&totals, 0, sizeof(totals));
 	each_load = nr == 1;
-	for (start = 1; start <= 2; start++) {
+	for (start = 1; start < NR_STARTS; start++) {
+		if (start == START_FULL)
+			continue;
 		start_set(start);
 		for (a = 0; a < nr_op_list_threads; a++)
 			for (b = 0; b < nr_op_list_threads; b++)

@@ -8,13 +8,12 @@
 #include "persist.h"
 #include <daxcow/pmem.h>
 
-#define HALF		(DAXCOW_NODE_SLOTS / 2)
-#define WORD		(HALF - 1)
 #define SMALL		8
 #define LARGE		DAXCOW_MAX_VOLUME_BLOCKS
+#define SAME		7	/* a tag that no other operation has */
 
 /* in two blocks of one node, a chunk, and where more levels are needed */
-static const u64 place[NR_PLACES] = { 0, 1, 8, 67, 513 };
+const u64 place[NR_PLACES] = { 0, 1, 8, 67, 513 };
 
 #define EACH_PLACE(kind, v) \
 	{ kind, v, 0, 0 }, { kind, v, 0, 1 }, { kind, v, 0, 2 }, \
@@ -39,6 +38,13 @@ const struct op op_list[] = {
 	{ OP_RECLAIM, 0, 0, 0 },
 	{ OP_TRANS, 0, 0, 0 },
 	{ OP_GROW_POOL, 0, 0, 0 },
+	{ OP_FILL, 0, 0, 0 }, { OP_FILL, 1, 0, 1 }, { OP_FILL, 0, 0, 2 },
+	{ OP_MERGE, 0, 1, 0 }, { OP_MERGE, 1, 0, 0 },
+	{ OP_MERGE, 0, 0, 2 }, { OP_MERGE, 1, 1, 1 },
+	{ OP_MERGE_STORED, 0, 1, 0 }, { OP_MERGE_STORED, 1, 0, 1 },
+	{ OP_MERGE_CHUNK, 0, 1, 2 }, { OP_MERGE_CHUNK, 1, 0, 2 },
+	{ OP_MERGE_ZERO, 0, 0, 1 }, { OP_MERGE_ZERO, 1, 0, 2 },
+	{ OP_MERGE_ZERO_CHUNK, 0, 0, 2 },
 };
 
 const unsigned int nr_op_list = ARRAY_SIZE(op_list);
@@ -51,6 +57,9 @@ const struct op op_list_threads[] = {
 	{ OP_HUGE, 1, 0, 2 }, { OP_DISCARD, 0, 0, 0 },
 	{ OP_SNAPSHOT, 0, 3, 0 }, { OP_DELETE, 1, 0, 0 },
 	{ OP_ROLLBACK, 1, 0, 0 }, { OP_GROW, 0, 0, 0 }, { OP_RECLAIM, 0, 0, 0 },
+	{ OP_MERGE, 0, 1, 0 }, { OP_MERGE, 1, 0, 2 },
+	{ OP_MERGE_CHUNK, 0, 1, 2 }, { OP_MERGE_ZERO, 0, 0, 1 },
+	{ OP_STORE, 0, 0, 1 },
 };
 
 const unsigned int nr_op_list_threads = ARRAY_SIZE(op_list_threads);
@@ -62,6 +71,7 @@ static const char *const kind_name[NR_OPS] = {
 	[OP_WRITE] = "write",
 	[OP_PART] = "write-half",
 	[OP_STORE] = "store",
+	[OP_FILL] = "fill",
 	[OP_HUGE] = "provision-chunk",
 	[OP_ZERO] = "zero",
 	[OP_DISCARD] = "discard",
@@ -77,6 +87,11 @@ static const char *const kind_name[NR_OPS] = {
 	[OP_TRANS] = "transaction-id",
 	[OP_GROW_POOL] = "grow-pool",
 	[OP_READ] = "read",
+	[OP_MERGE] = "merge",
+	[OP_MERGE_STORED] = "merge-stored",
+	[OP_MERGE_CHUNK] = "merge-chunk",
+	[OP_MERGE_ZERO] = "merge-zero",
+	[OP_MERGE_ZERO_CHUNK] = "merge-zero-chunk",
 };
 
 const char *op_name(const struct op *op)
@@ -136,6 +151,9 @@ static bool apply_volume(struct world *w, const struct op *op, u64 tag)
 	case OP_WRITE:
 		*c = (struct content) { tag, tag, tag };
 		return true;
+	case OP_FILL:
+		*c = (struct content) { SAME, SAME, SAME };
+		return true;
 	case OP_PART:
 		c->second = tag;
 		return true;
@@ -179,6 +197,8 @@ static bool apply_pair(struct world *w)
 
 bool world_apply(struct world *w, const struct op *op, u64 tag)
 {
+	if (op_merges(op))
+		return merge_apply(w, op);
 	switch (op->kind) {
 	case OP_CREATE:
 		if (w->volume[op->volume].exists)
@@ -290,6 +310,7 @@ static int do_store(struct daxcow_pool *pool, struct daxcow_volume *vol,
 		    const struct op *op, u64 tag)
 {
 	u64 block, vblk = place[op->place];
+	struct fill same = { 0, SAME };
 	__le64 *word;
 	long ret;
 
@@ -298,8 +319,12 @@ static int do_store(struct daxcow_pool *pool, struct daxcow_volume *vol,
 	if (ret > 0) {
 		switch_threads();
 		word = (__le64 *)daxcow_block_addr(pool, block) + WORD;
-		pm_store(word, tag);
-		pm_flush(word, 8);
+		if (op->kind == OP_FILL) {
+			fill(&same, daxcow_block_addr(pool, block));
+		} else {
+			pm_store(word, tag);
+			pm_flush(word, 8);
+		}
 		pm_fence();
 	}
 	writer_end(op);
@@ -357,6 +382,7 @@ static int do_open(struct daxcow_pool *pool, const struct op *op, u64 tag)
 		ret = do_bio(pool, vol, op, tag);
 		break;
 	case OP_STORE:
+	case OP_FILL:
 		ret = do_store(pool, vol, op, tag);
 		break;
 	case OP_HUGE:
@@ -422,6 +448,8 @@ int op_do(struct daxcow_pool *pool, const struct op *op, u64 tag)
 {
 	struct daxcow_volume_desc d = { .id = op->volume, .size = LARGE };
 
+	if (op_merges(op))
+		return merge_do(pool, op);
 	switch (op->kind) {
 	case OP_CREATE:
 		return daxcow_create(pool, &d);

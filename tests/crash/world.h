@@ -39,6 +39,7 @@ enum op_kind {
 	OP_WRITE,	/* a whole block */
 	OP_PART,	/* the second half of a block */
 	OP_STORE,	/* one word, as an owner with MAP_SYNC does */
+	OP_FILL,	/* a whole block in the same way, with what others have too */
 	OP_HUGE,	/* ask for write access to a chunk; nothing is written */
 	OP_ZERO,
 	OP_DISCARD,	/* one place */
@@ -54,6 +55,11 @@ enum op_kind {
 	OP_TRANS,
 	OP_GROW_POOL,
 	OP_READ,	/* look a place up, and at its content later */
+	OP_MERGE,	/* the place's block, with one of other that is equal */
+	OP_MERGE_STORED,	/* the same; it becomes equal by a store not flushed */
+	OP_MERGE_CHUNK,	/* the place's chunk, with that of other */
+	OP_MERGE_ZERO,	/* unmap the place's block if it is all zero */
+	OP_MERGE_ZERO_CHUNK,
 	NR_OPS
 };
 
@@ -85,6 +91,11 @@ void thaw(u32 volume);
 void reader_begin(void);
 void reader_end(void);
 void grace_period(void);
+/* Until those have ended who write directly. */
+void rest(void);
+/* Nobody else runs in between: what tests do, and hosts do not. */
+void in_one_go(bool on);
+bool alone(void);
 /* A word of the pool's tables is about to be loaded, by a reader or not. */
 void before_load(void);
 /* Others may run here. */
@@ -105,6 +116,35 @@ bool world_apply(struct world *w, const struct op *op, u64 tag);
  * returns.
  */
 int op_do(struct daxcow_pool *pool, const struct op *op, u64 tag);
+
+/* The word in the middle of a block, and the one after it. */
+#define WORD		(DAXCOW_NODE_SLOTS / 2 - 1)
+#define HALF		(DAXCOW_NODE_SLOTS / 2)
+
+/* The vblk of each place. */
+extern const u64 place[NR_PLACES];
+
+/* ---- merge.c ---- */
+
+/**
+ * struct merges - what became of merges
+ * @tried:	pairs
+ * @blocks:	single blocks that were merged
+ * @chunks:	whole ones
+ * @zero:	pieces that were unmapped
+ * @splits:	tables made for chunks that lost a block
+ * @stale:	ended by a writer
+ */
+struct merges {
+	u64 tried, blocks, chunks, zero, splits, stale;
+};
+
+extern struct merges merges;
+
+bool op_merges(const struct op *op);
+/* As world_apply() and op_do(), for these. */
+bool merge_apply(struct world *w, const struct op *op);
+int merge_do(struct daxcow_pool *pool, const struct op *op);
 
 /*
  * OP_READ: what was seen. A content that nothing has when it is torn.
