@@ -246,7 +246,8 @@ int daxcow_next_volume(struct daxcow_pool *pool, u32 id,
 /**
  * struct daxcow_usage - what a volume maps, in blocks
  * @mapped:	all
- * @exclusive:	those that no other volume sees: freed when it is deleted
+ * @exclusive:	those with one owner, which is this volume: freed when it is deleted.
+ *		What a merge has joined inside of the volume is not counted
  * @huge:	those mapped by whole chunks
  * @nodes:	exclusive nodes
  * @highest:	highest mapped vblk, ~0 when nothing is mapped

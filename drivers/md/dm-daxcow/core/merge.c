@@ -47,8 +47,11 @@ static struct chunk *chunk_at(struct daxcow_pool *pool, u64 block)
 
 static bool in_pool(struct daxcow_pool *pool, u64 block, u64 nr)
 {
-	return block < pool->nr_blocks && nr <= pool->nr_blocks - block &&
-	       (nr == 1 || !chunk_index(pool, block));
+	u64 end = READ_ONCE(pool->nr_blocks);
+
+	return block < end && nr <= end - block &&
+	       (nr == 1 || (nr == DAXCOW_CHUNK_BLOCKS &&
+			    !chunk_index(pool, block)));
 }
 
 /* All of it is somebody's data, and good, and nobody was given it lately. */
@@ -384,8 +387,7 @@ static int merge_check(struct daxcow_pool *pool, const struct daxcow_merge *m)
 {
 	int ret;
 
-	if ((m->nr != 1 && m->nr != DAXCOW_CHUNK_BLOCKS) ||
-	    !in_pool(pool, m->drop, m->nr) ||
+	if (!in_pool(pool, m->drop, m->nr) ||
 	    (!is_zero(m) && !in_pool(pool, m->keep, m->nr)))
 		return -EINVAL;
 	if (pool->read_only)
@@ -465,7 +467,8 @@ bool daxcow_exclusive(struct daxcow_pool *pool, u64 block, u64 nr)
 	for (i = 0; i < nr && !ret && in_pool(pool, block + i, 1); i++) {
 		const struct desc *d = space_desc(pool, block + i);
 
-		if (!desc_exclusive(d) || !space_gen(pool, block + i))
+		if (desc_kind(d) != KIND_DATA || !desc_exclusive(d) ||
+		    !space_gen(pool, block + i))
 			continue;
 		/* neighbours have the same way up from their node */
 		node = slot_block(desc_owner(d, 0));
