@@ -40,6 +40,7 @@
  * itself (a scrub).
  */
 #include <linux/bsearch.h>
+#include <linux/delay.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/sort.h>
@@ -50,6 +51,8 @@
 #define LOOK_INTERVAL	(10 * HZ)
 /* Blocks that are dealt with at once, of a failure of many. */
 #define BATCH		DAXCOW_CHUNK_BLOCKS
+/* For a file that cannot be held, 10 ms after another. */
+#define FILE_TRIES	20
 /* Lines in the log about one table. */
 #define TABLE_LINES	16
 
@@ -318,13 +321,19 @@ static bool kill_by_page(struct pool *pool, u64 block, int mf_flags)
 #ifdef DAXCOW_DAX
 	struct inode *inode;
 	pgoff_t index;
-	int ret;
+	int ret, tries;
 
-	ret = pool_block_file(pool, block, &inode, &index);
+	/* a freeze may be on its way */
+	for (tries = 0; tries < FILE_TRIES; tries++) {
+		ret = pool_block_file(pool, block, &inode, &index);
+		if (ret != -EAGAIN)
+			break;
+		msleep(10);
+	}
 	if (!inode)
 		return !ret;
 	ret = mf_dax_kill_procs(inode->i_mapping, index, 1, mf_flags);
-	iput(inode);
+	pool_file_put(inode);
 	return !ret;
 #else
 	return true;

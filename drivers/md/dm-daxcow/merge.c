@@ -43,7 +43,8 @@
  * (reflink) can be neither: one of them may be about to become the only one.
  *
  * A writer waits for an invalidate_lock as long as it takes to publish one pair, and
- * for no compare. No lock is held while a file system writes back.
+ * for no compare. Of the locks of a file system only its s_umount is held, for
+ * reading, while it is asked to write back: for as long as one of its files is held.
  */
 #include <linux/delay.h>
 #include <linux/fs.h>
@@ -148,7 +149,7 @@ static bool files_have(const struct files *f, const struct address_space *mappin
 static void files_put(struct files *f)
 {
 	while (f->nr)
-		iput(f->inode[--f->nr]);
+		pool_file_put(f->inode[--f->nr]);
 }
 
 static struct page *block_page(struct pool *pool, u64 block)
@@ -156,7 +157,7 @@ static struct page *block_page(struct pool *pool, u64 block)
 	return pfn_t_to_page(pool_pfn(pool, block));
 }
 
-/* Returns 0, or -EBUSY when it cannot be told who has a page. */
+/* Returns 0, -EBUSY when it cannot be told who has a page, or -EAGAIN. */
 static int files_add(struct files *f, struct pool *pool, u64 block, u64 nr)
 {
 	struct inode *inode;
@@ -173,7 +174,7 @@ static int files_add(struct files *f, struct pool *pool, u64 block, u64 nr)
 		if (f->nr < FILES_MAX) {
 			f->inode[f->nr++] = inode;
 		} else {
-			iput(inode);
+			pool_file_put(inode);
 			ret = -EBUSY;
 		}
 	}
@@ -247,17 +248,17 @@ static int pair_lock(struct pool *pool, const struct daxcow_merge_pair *p,
 		     struct files *f)
 {
 	bool both = !is_zero(p) && daxcow_exclusive(pool->core, p->keep, p->nr);
-	int ret = 0;
+	int ret;
 
 	f->nr = 0;
-	if (files_add(f, pool, p->drop, p->nr) ||
-	    (both && files_add(f, pool, p->keep, p->nr)))
-		ret = DAXCOW_MERGE_PINNED;
-	else if (!files_lock(f))
-		ret = DAXCOW_MERGE_HOT;
+	ret = files_add(f, pool, p->drop, p->nr);
+	if (!ret && both)
+		ret = files_add(f, pool, p->keep, p->nr);
+	if (!ret && !files_lock(f))
+		ret = -EAGAIN;
 	if (ret) {
 		files_put(f);
-		return ret;
+		return ret == -EAGAIN ? DAXCOW_MERGE_HOT : DAXCOW_MERGE_PINNED;
 	}
 	ret = files_quiet(f, pool, p->drop, p->nr);
 	if (!ret && both)
@@ -360,7 +361,7 @@ static void block_rest(struct batch *b, u64 block)
 	b->rest--;
 	pos = (loff_t)index << PAGE_SHIFT;
 	filemap_write_and_wait_range(inode->i_mapping, pos, pos + PAGE_SIZE - 1);
-	iput(inode);
+	pool_file_put(inode);
 }
 
 static bool piece_hot(struct batch *b, u64 block, u64 nr)

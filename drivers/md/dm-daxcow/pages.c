@@ -75,31 +75,64 @@ bool pool_block_hot(void *ctx, u64 block, u64 nr)
 	return false;
 }
 
+/*
+ * Hold a file, and with it that its file system is not unmounted, which would find
+ * that it is busy. Nor is it frozen: to put the file may be to delete it, which would
+ * wait for the thaw, and that for the lock that is held here.
+ */
+static struct inode *inode_hold(struct inode *inode)
+{
+	struct super_block *sb = inode->i_sb;
+
+	if (!down_read_trylock(&sb->s_umount))
+		return NULL;
+	if (READ_ONCE(sb->s_flags) & SB_ACTIVE &&
+	    READ_ONCE(sb->s_writers.frozen) == SB_UNFROZEN && igrab(inode))
+		return inode;
+	up_read(&sb->s_umount);
+	return NULL;
+}
+
 /**
  * pool_block_file() - the file that has a block's page
  * @pool:	the pool
  * @block:	the block
- * @inode:	the file, to be put with iput(); NULL when there is none
+ * @inode:	the file, to be put with pool_file_put(); NULL when there is none
  * @index:	of the page in it
  *
- * Return: 0, -EBUSY when there is one, or several, but it cannot be told which, or
- * it is about to go.
+ * Context: the file system's s_umount is held for reading until it is put.
+ * Return: 0, -EBUSY when there are several, which the page does not name, -EAGAIN when
+ * it cannot be held now: the file is about to go, or its file system to be unmounted
+ * or frozen.
  */
 int pool_block_file(struct pool *pool, u64 block, struct inode **inode,
 		    pgoff_t *index)
 {
 	struct page *page = pfn_t_to_page(pool_pfn(pool, block));
 	struct address_space *mapping;
+	int ret = 0;
 
 	*inode = NULL;
 	rcu_read_lock();
 	mapping = READ_ONCE(page->mapping);
-	if (mapping && !((unsigned long)mapping & PAGE_MAPPING_FLAGS)) {
-		*inode = igrab(mapping->host);
+	if ((unsigned long)mapping & PAGE_MAPPING_FLAGS) {
+		ret = -EBUSY;
+	} else if (mapping) {
+		/* inode and super block are freed by RCU */
+		*inode = inode_hold(mapping->host);
 		*index = READ_ONCE(page->index);
+		ret = *inode ? 0 : -EAGAIN;
 	}
 	rcu_read_unlock();
-	return mapping && !*inode ? -EBUSY : 0;
+	return ret;
+}
+
+void pool_file_put(struct inode *inode)
+{
+	struct super_block *sb = inode->i_sb;
+
+	iput(inode);
+	up_read(&sb->s_umount);
 }
 
 /*

@@ -11,6 +11,7 @@
  *       pool->srcu	read section of a bio; the DAX paths' is dax_read_lock
  *         engine lock	taken inside of daxcow_*()
  *   pool->merge_lock	one batch of merges at a time, see merge.c
+ *     s_umount		of file systems, for reading, tried only
  *     invalidate_lock	of files, tried only
  *       engine lock
  *   pool->lock		deferred bios and mode; spinlock, innermost. The list of
@@ -265,5 +266,6 @@ bool pool_block_mapped(void *ctx, u64 block, u64 nr);
 bool pool_block_hot(void *ctx, u64 block, u64 nr);
 int pool_block_file(struct pool *pool, u64 block, struct inode **inode,
 		    pgoff_t *index);
+void pool_file_put(struct inode *inode);
 
 #endif /* DM_DAXCOW_TARGET_H */
