@@ -270,11 +270,12 @@ static char *list(const struct dm_dev *dev, struct daxcow_pool *pool, u32 id)
 	for (n = 0; n < 3 && !daxcow_next_volume(pool, id, &v); n++) {
 		uuid_unparse_lower(v.uuid, uuid);
 		snprintf(origin, sizeof(origin), "%u", v.origin);
-		text = add(text, "%u %s %llu %llu %d %s %s %u\n", v.id,
+		text = add(text, "%u %s %llu %llu %d %s %s", v.id,
 			   v.origin == DAXCOW_NO_ORIGIN ? "-" : origin,
 			   (unsigned long long)v.size << 3,
 			   (unsigned long long)v.created, users(dev, v.id),
-			   uuid, v.name[0] ? v.name : "-", v.domain);
+			   uuid, v.name[0] ? v.name : "-");
+		text = v.domain ? add(text, " %u\n", v.domain) : add(text, "\n");
 		id = v.id + 1;
 	}
 	return text;

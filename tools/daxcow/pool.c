@@ -94,7 +94,7 @@ static bool parse_volume(const char *line, struct volume *v)
 	memset(v, 0, sizeof(*v));
 	if (sscanf(line, "%u %11s %llu %llu %u %36s %63s %u", &v->id, origin,
 		   &sectors, &created, &v->open, v->uuid, name,
-		   &v->domain) != 8)
+		   &v->domain) < 7)
 		return false;
 	v->created = created;
 	v->size = sectors << 9;

@@ -257,9 +257,13 @@ static int do_list(struct pool *pool, unsigned int argc, char **argv,
 			break;
 		if (v.origin != DAXCOW_NO_ORIGIN)
 			snprintf(origin, sizeof(origin), "%u", v.origin);
-		DMEMIT("%u %s %llu %llu %u %pUb %s %u\n", v.id, origin,
+		DMEMIT("%u %s %llu %llu %u %pUb %s", v.id, origin,
 		       v.size << BLOCK_SECTORS_SHIFT, v.created, v.open, v.uuid,
-		       v.name[0] ? v.name : "-", v.domain);
+		       v.name[0] ? v.name : "-");
+		/* without it the name is last, as it was before there were domains */
+		if (v.domain)
+			DMEMIT(" %u", v.domain);
+		DMEMIT("\n");
 		id = v.id + 1;
 	}
 	return 1;

@@ -582,7 +582,7 @@ static void fill(void)
 
 static bool listed(const char *name)
 {
-	return !shell("dmsetup message pool 0 list 0 | grep -q ' %s [0-9]*$'", name);
+	return !shell("dmsetup message pool 0 list 0 | grep -q ' %s$'", name);
 }
 
 /* Whether the volume has the one or the other, all of it. */
