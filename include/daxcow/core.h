@@ -420,7 +420,7 @@ struct daxcow_used {
  *		to where to go on, which may be before @end although there is room
  * @since:	without those of older generations
  * @hot:	whether somebody may be writing to one of @nr blocks, asked of those
- *		that have one owner; under the pool's lock, must not call back
+ *		that have one owner, without the pool's lock
  * @at:		gets up to @room runs
  *
  * Return: how many.

@@ -16,7 +16,8 @@ static bool is_hot(void *ctx, u64 block, u64 nr)
 	struct rig *r = ctx;
 	u64 i, own = 0;
 
-	/* who is asked holds the lock: look, and do not call */
+	/* who is asked does not hold the lock: this takes it */
+	info_of(r);
 	for (i = 0; i < nr; i++)
 		own += desc_owners(space_desc(r->pool, block + i)) == 1;
 	asked_of_shared += !own;

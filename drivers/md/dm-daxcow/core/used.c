@@ -5,8 +5,14 @@
  */
 #include "internal.h"
 
-/* Blocks that are looked at under the lock at once. */
-#define STEP	8192
+/*
+ * Blocks that are looked at under the lock at once, and chunks without any. Every
+ * writer needs the lock, and may have to wait for so long each time that it does. A
+ * chunk that is mapped as a whole is one step, however many descriptors it has.
+ */
+#define STEP	64
+/* Of these in one call. */
+#define STEPS	128
 
 int daxcow_generation_begin(struct daxcow_pool *pool, u32 *gen)
 {
@@ -30,15 +36,16 @@ u32 daxcow_generation(struct daxcow_pool *pool)
 	return READ_ONCE(pool->gen);
 }
 
-/* Runs, while they are collected. The owners of @node are in @domain. */
+/*
+ * Runs, while they are collected: @nr are complete, what was found since then follows
+ * as single blocks and chunks, up to @found. The owners of @node are in @domain.
+ */
 struct list {
 	struct daxcow_pool *pool;
 	struct daxcow_used *at;
-	size_t nr, room;
-	bool (*hot)(void *ctx, u64 block, u64 nr);
-	void *ctx;
+	size_t nr, found, room;
+	u32 since, domain;
 	u64 node;
-	u32 domain;
 };
 
 static int first_path(void *arg, struct daxcow_pool *pool, const struct way_up *p)
@@ -64,30 +71,16 @@ static u32 domain_of(struct list *l, u64 block, const struct desc *d)
 	return l->domain;
 }
 
-static bool alike(const struct daxcow_used *a, const struct daxcow_used *b)
+/* @own: a block of it has one owner, who may be writing. */
+static void found(struct list *l, struct daxcow_used *u, const struct desc *d,
+		  bool own)
 {
-	return a->block + a->nr == b->block && a->owners == b->owners &&
-	       a->generation == b->generation && a->domain == b->domain &&
-	       !a->chunk && !b->chunk && a->hot == b->hot && a->bad == b->bad;
-}
-
-/* @own: a block of it has one owner. False when there is no room. */
-static bool run_add(struct list *l, struct daxcow_used *u, const struct desc *d,
-		    bool own)
-{
-	struct daxcow_used *last = l->nr ? &l->at[l->nr - 1] : NULL;
-
+	if (u->generation < l->since)
+		return;
 	u->domain = domain_of(l, u->block, d);
 	u->bad = daxcow_bad_find(l->pool, u->block, u->nr) < u->nr;
-	u->hot = l->hot && own && l->hot(l->ctx, u->block, u->nr);
-	if (last && alike(last, u)) {
-		last->nr += u->nr;
-		return true;
-	}
-	if (l->nr == l->room)
-		return false;
-	l->at[l->nr++] = *u;
-	return true;
+	u->hot = own;
+	l->at[l->found++] = *u;
 }
 
 static bool mapped_whole(struct daxcow_pool *pool, const struct desc *d)
@@ -103,38 +96,98 @@ static bool mapped_whole(struct daxcow_pool *pool, const struct desc *d)
 }
 
 /* A chunk that somebody maps as a whole, at @block. */
-static bool chunk_add(struct list *l, u64 block, u32 since)
+static void find_chunk(struct list *l, const struct chunk *chunk, u64 block)
 {
+	const struct desc *d = chunk->split ? chunk->split->desc : &chunk->desc;
+	const u32 *gen = chunk->split ? chunk->split->gen : &chunk->gen;
+	u32 i, n = chunk->split ? DAXCOW_CHUNK_BLOCKS : 1;
 	struct daxcow_used u = {
 		.block = block,
 		.nr = DAXCOW_CHUNK_BLOCKS,
 		.chunk = true,
 	};
 	bool own = false;
-	u32 i, owners;
 
-	for (i = 0; i < DAXCOW_CHUNK_BLOCKS; i++) {
-		owners = desc_owners(space_desc(l->pool, block + i));
-		u.owners = max(u.owners, owners);
-		u.generation = max(u.generation, space_gen(l->pool, block + i));
-		own |= owners == 1;
+	for (i = 0; i < n; i++) {
+		u.owners = max(u.owners, desc_owners(&d[i]));
+		u.generation = max(u.generation, gen[i]);
+		own |= desc_owners(&d[i]) == 1;
 	}
-	return u.generation < since ||
-	       run_add(l, &u, space_desc(l->pool, block), own);
+	found(l, &u, d, own);
 }
 
-static bool block_add(struct list *l, u64 block, u32 since)
+/* @nr blocks of it that begin at @block, or as many as there is room for. */
+static u32 find_blocks(struct list *l, const struct split *split, u64 block,
+		       u32 nr)
 {
-	const struct desc *d = space_desc(l->pool, block);
-	struct daxcow_used u = {
-		.block = block,
-		.nr = 1,
-		.owners = desc_owners(d),
-		.generation = space_gen(l->pool, block),
-	};
+	u32 first = chunk_index(l->pool, block), i;
 
-	return desc_kind(d) != KIND_DATA || !u.owners ||
-	       u.generation < since || run_add(l, &u, d, u.owners == 1);
+	for (i = 0; i < nr && l->found < l->room; i++) {
+		const struct desc *d = &split->desc[first + i];
+		struct daxcow_used u = {
+			.block = block + i,
+			.nr = 1,
+			.owners = desc_owners(d),
+			.generation = split->gen[first + i],
+		};
+
+		if (desc_kind(d) == KIND_DATA && u.owners)
+			found(l, &u, d, u.owners == 1);
+	}
+	return i;
+}
+
+/* From @block on, as far as there is room and the lock may be held. */
+static u64 step(struct list *l, u64 block, u64 end)
+{
+	u32 left = STEP, n;
+
+	while (block < end && left && l->found < l->room) {
+		const struct chunk *chunk =
+			&l->pool->chunks[chunk_of(l->pool, block)];
+		u32 i = chunk_index(l->pool, block), rest = DAXCOW_CHUNK_BLOCKS - i;
+
+		if (mapped_whole(l->pool, chunk->split ? chunk->split->desc :
+							 &chunk->desc)) {
+			find_chunk(l, chunk, block - i);
+			n = DAXCOW_CHUNK_BLOCKS;
+			block += rest;
+		} else if (!chunk->split) {
+			n = 1;
+			block += rest;
+		} else {
+			n = find_blocks(l, chunk->split, block,
+					min((u64)min(rest, left), end - block));
+			block += n;
+		}
+		left -= min(left, n);
+	}
+	return block;
+}
+
+static bool alike(const struct daxcow_used *a, const struct daxcow_used *b)
+{
+	return a->block + a->nr == b->block && a->owners == b->owners &&
+	       a->generation == b->generation && a->domain == b->domain &&
+	       !a->chunk && !b->chunk && a->hot == b->hot && a->bad == b->bad;
+}
+
+/* A run never gets behind what it is made of. */
+static void join(struct list *l, bool (*hot)(void *ctx, u64 block, u64 nr),
+		 void *ctx)
+{
+	size_t i;
+
+	for (i = l->nr; i < l->found; i++) {
+		struct daxcow_used u = l->at[i];
+
+		u.hot = u.hot && hot && hot(ctx, u.block, u.nr);
+		if (l->nr && alike(&l->at[l->nr - 1], &u))
+			l->at[l->nr - 1].nr += u.nr;
+		else
+			l->at[l->nr++] = u;
+	}
+	l->found = l->nr;
 }
 
 size_t daxcow_used(struct daxcow_pool *pool, u64 *start, u64 end, u32 since,
@@ -145,29 +198,19 @@ size_t daxcow_used(struct daxcow_pool *pool, u64 *start, u64 end, u32 since,
 		.pool = pool,
 		.at = at,
 		.room = room,
-		.hot = hot,
-		.ctx = ctx,
+		.since = since,
 		.node = ~0ULL,
 	};
-	u64 block = *start, stop;
+	u32 i;
 
-	mutex_lock(&pool->lock);
-	end = min(end, pool->nr_blocks);
-	stop = min(end, block + STEP);
-	while (block < stop) {
-		u32 i = chunk_index(pool, block);
-		u64 first = block >= i ? block - i : 0;
-		struct chunk *chunk = &pool->chunks[chunk_of(pool, block)];
-		bool whole = mapped_whole(pool, chunk->split ?
-					  &chunk->split->desc[0] : &chunk->desc);
-
-		if (whole ? !chunk_add(&l, first, since) :
-			    chunk->split && !block_add(&l, block, since))
-			break;
-		block = whole || !chunk->split ?
-			first + DAXCOW_CHUNK_BLOCKS : block + 1;
+	end = min(end, READ_ONCE(pool->nr_blocks));
+	for (i = 0; i < STEPS && *start < end && l.nr < room; i++) {
+		mutex_lock(&pool->lock);
+		*start = step(&l, *start, end);
+		/* nodes can become others' without it */
+		l.node = ~0ULL;
+		mutex_unlock(&pool->lock);
+		join(&l, hot, ctx);
 	}
-	mutex_unlock(&pool->lock);
-	*start = max(block, *start);
 	return l.nr;
 }
