@@ -341,6 +341,9 @@ static int walk_all(struct dedupe *d, enum walk kind)
 	const struct range *r;
 	int rc = EXIT_DONE;
 
+	/* to list what is let alone anyway is work for nothing */
+	if (kind == HOT && !may_rest(d))
+		s->segment++;
 	while (!rc && s->segment <= last->nr) {
 		r = s->segment ? &last->range[s->segment - 1] : NULL;
 		s->cursor = max(s->cursor, r ? r->start : 0);
