@@ -4,7 +4,9 @@
  *
  * Each of WRITERS processes has a file of its own in DIRECTORY, stores to random
  * pages of it through a mapping, and now and then writes a page by write(2). Prints
- * how many pages were written by all of them in that time, and page faults.
+ * for all of them together: how many pages were written in that time, page faults,
+ * how often one slept, nanoseconds of the processor for a page, and milliseconds of
+ * the longest time that one needed for 16 of them.
  */
 #include <err.h>
 #include <fcntl.h>
@@ -22,20 +24,21 @@
 #define PAGES	1024
 
 struct result {
-	unsigned long pages, faults;
+	unsigned long pages, faults, sleeps;
+	uint64_t ns, longest;
 };
 
-static uint64_t now(void)
+static uint64_t now(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000ULL + t.tv_nsec / 1000;
+	clock_gettime(clock, &t);
+	return t.tv_sec * 1000000000ULL + t.tv_nsec;
 }
 
-static void work(const char *dir, int who, uint64_t us, struct result *r)
+static void work(const char *dir, int who, uint64_t ns, struct result *r)
 {
-	uint64_t rng = who * 2 + 1, end;
+	uint64_t rng = who * 2 + 1, end, t, last;
 	static char page[PAGE];
 	struct rusage before, after;
 	char path[200], *map;
@@ -51,8 +54,11 @@ static void work(const char *dir, int who, uint64_t us, struct result *r)
 	for (int i = 0; i < PAGES; i++)
 		memset(map + i * PAGE, who + 1, PAGE);
 	getrusage(RUSAGE_SELF, &before);
-	end = now() + us;
-	while (now() < end) {
+	r->ns = now(CLOCK_PROCESS_CPUTIME_ID);
+	last = now(CLOCK_MONOTONIC);
+	for (end = last + ns; (t = now(CLOCK_MONOTONIC)) < end; last = t) {
+		if (r->longest < t - last)
+			r->longest = t - last;
 		for (int i = 0; i < 16; i++) {
 			rng = rng * 6364136223846793005ULL + 1442695040888963407ULL;
 			memset(page, rng >> 60, PAGE);
@@ -64,7 +70,9 @@ static void work(const char *dir, int who, uint64_t us, struct result *r)
 		}
 		r->pages += 16;
 	}
+	r->ns = now(CLOCK_PROCESS_CPUTIME_ID) - r->ns;
 	getrusage(RUSAGE_SELF, &after);
+	r->sleeps = after.ru_nvcsw - before.ru_nvcsw;
 	r->faults = after.ru_minflt - before.ru_minflt;
 }
 
@@ -83,7 +91,7 @@ int main(int argc, char **argv)
 	for (i = 0; i < n; i++) {
 		if (fork())
 			continue;
-		work(argv[3], i, strtoull(argv[2], NULL, 0) * 1000, &r[i]);
+		work(argv[3], i, strtoull(argv[2], NULL, 0) * 1000000, &r[i]);
 		_exit(0);
 	}
 	while (wait(&status) > 0)
@@ -91,7 +99,13 @@ int main(int argc, char **argv)
 	for (i = 0; i < n; i++) {
 		sum.pages += r[i].pages;
 		sum.faults += r[i].faults;
+		sum.sleeps += r[i].sleeps;
+		sum.ns += r[i].ns;
+		if (sum.longest < r[i].longest)
+			sum.longest = r[i].longest;
 	}
-	printf("%lu %lu\n", sum.pages, sum.faults);
+	printf("%lu %lu %lu %llu %llu\n", sum.pages, sum.faults, sum.sleeps,
+	       (unsigned long long)(sum.ns / (sum.pages ? sum.pages : 1)),
+	       (unsigned long long)sum.longest / 1000000);
 	return bad ? 2 : 0;
 }
