@@ -5,7 +5,6 @@
 #define _GNU_SOURCE
 #include <sched.h>
 #include <signal.h>
-#include <sys/resource.h>
 #include <time.h>
 #include "dedupe.h"
 
@@ -75,11 +74,10 @@ void catch_signals(void)
 	sigaction(SIGTERM, &sa, NULL);
 }
 
-/* There is no request to another process that would wait for us meanwhile. */
+/* But in calls of the kernel: see there. */
 void be_nice(void)
 {
-	struct sched_param none = { };
+	const struct sched_param none = { };
 
-	setpriority(PRIO_PROCESS, 0, 19);
 	sched_setscheduler(0, SCHED_IDLE, &none);
 }
