@@ -27,7 +27,8 @@ rounds_end() {
 
 fail() {
 	echo "FAILED: $*"
-	grep FAILED "$work/out" || true
+	# what programs said, before what the kernel did
+	grep -av '^\[' "$work/out" | tail -n 10
 	tail -n 15 "$work/out"
 	exit 1
 }
