@@ -285,6 +285,33 @@ static void hot_blocks(void **state)
 	assert_true(used(r, split, 0)->hot);
 }
 
+static bool write_ahead(void *ctx, u64 block, u64 nr)
+{
+	static bool done;
+
+	if (!done)
+		own(ctx, 0, 90);
+	done = true;
+	return false;
+}
+
+/* Who wants to write while a long list is made need not wait for its end. */
+static void writers_come_between(void **state)
+{
+	struct rig *r = *state;
+	u64 i, last, start = 0;
+	size_t nr;
+	u32 gen;
+
+	for (i = 0; i <= 90; i++)
+		own(r, 0, i);
+	last = where(r, 0, 90);
+	gen = generation(r);
+	nr = daxcow_used(r->pool, &start, BLOCKS, 0, write_ahead, r, list, ROOM);
+	assert_non_null(find(nr, last));
+	assert_int_equal(find(nr, last)->generation, gen);
+}
+
 /* ---- generations ---- */
 
 static void generations_begin(void **state)
@@ -441,6 +468,7 @@ int main(void)
 		CASE(chunks_at_the_edges),
 		CASE(domains_and_bad_blocks),
 		CASE(hot_blocks),
+		CASE(writers_come_between),
 		CASE(generations_begin),
 		CASE(since_a_generation),
 		CASE(generations_end),

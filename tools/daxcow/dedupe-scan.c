@@ -342,8 +342,10 @@ static int walk_all(struct dedupe *d, enum walk kind)
 	int rc = EXIT_DONE;
 
 	/* to list what is let alone anyway is work for nothing */
-	if (kind == HOT && !may_rest(d))
+	if (kind == HOT && !may_rest(d)) {
 		s->segment++;
+		s->cursor = 0;
+	}
 	while (!rc && s->segment <= last->nr) {
 		r = s->segment ? &last->range[s->segment - 1] : NULL;
 		s->cursor = max(s->cursor, r ? r->start : 0);

@@ -28,7 +28,7 @@ rounds_end() {
 fail() {
 	echo "FAILED: $*"
 	# what programs said, before what the kernel did
-	grep -av '^\[' "$work/out" | tail -n 10
+	grep -av '^\[' "$work/out" | tail -n 10 || true
 	tail -n 15 "$work/out"
 	exit 1
 }
