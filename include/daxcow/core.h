@@ -176,6 +176,12 @@ int daxcow_set_trans(struct daxcow_pool *pool, u64 old, u64 new);
  *		tables (DMA): the snapshot gets copies of them at once and the
  *		origin keeps the blocks. Sorted, without duplicates.
  * @nr_pinned:	their number
+ * @ready:	asked under the pool's lock when all but the publishing is done:
+ *		whether the origin may still be shared. Anything but 0 is what
+ *		daxcow_snapshot() returns, and there is no snapshot. As write access
+ *		is handed out under the same lock, nobody gets any between a yes
+ *		and the snapshot. Must not call back; may be NULL
+ * @arg:	for @ready
  */
 struct daxcow_volume_desc {
 	u32 id, origin;
@@ -185,6 +191,8 @@ struct daxcow_volume_desc {
 	const char *name;
 	const u64 *pinned;
 	size_t nr_pinned;
+	int (*ready)(void *arg);
+	void *arg;
 };
 
 /* -EEXIST when the id is taken, -EINVAL for a bad id, size or name. */
@@ -196,10 +204,10 @@ int daxcow_create(struct daxcow_pool *pool, const struct daxcow_volume_desc *d);
 /**
  * daxcow_snapshot() - writable snapshots of one or more volumes
  *
- * All of them or none: one store publishes all. The caller has made sure that
- * no write to the origins is under way or granted (I1). Cost does not depend
- * on the origins' sizes. Returns 0, -ENOENT (no such origin), -EEXIST,
- * -EINVAL, -ENOSPC, ...
+ * All of them or none: one store publishes all. The caller has made sure, at the
+ * latest in @ready, that no write to the origins is under way or granted (I1).
+ * Cost does not depend on the origins' sizes. Returns 0, -ENOENT (no such origin),
+ * -EEXIST, -EINVAL, -ENOSPC, ..., or what @ready returned.
  */
 int daxcow_snapshot(struct daxcow_pool *pool,
 		    const struct daxcow_volume_desc *d, unsigned int nr);

@@ -209,6 +209,40 @@ static void pinned_page_stays_with_origin(void **state)
 	assert_int_equal(own(r, 0, 5), p);
 }
 
+static int not_ready(void *arg)
+{
+	int *asked = arg;
+
+	return --*asked ? 0 : -EAGAIN;
+}
+
+/* Whoever is asked last before a snapshot is published can say no. */
+static void snapshot_is_refused_at_last(void **state)
+{
+	struct rig *r = *state;
+	u64 p = own(r, 0, 5), vblk = 5;
+	int asked = 2;
+	struct daxcow_volume_desc d[2] = {
+		{ .id = 1, .pinned = &vblk, .nr_pinned = 1,
+		  .ready = not_ready, .arg = &asked },
+		{ .id = 2, .ready = not_ready, .arg = &asked },
+	};
+	struct daxcow_pool_info before, info;
+
+	drain(r);
+	daxcow_pool_info(r->pool, &before);
+	assert_int_equal(daxcow_snapshot(r->pool, d, 2), -EAGAIN);
+	assert_int_equal(asked, 0);
+	drain(r);
+	daxcow_pool_info(r->pool, &info);
+	assert_int_equal(info.nr_volumes, before.nr_volumes);
+	assert_int_equal(info.nr_free, before.nr_free);
+	assert_int_equal(own(r, 0, 5), p);
+	asked = 3;
+	assert_int_equal(daxcow_snapshot(r->pool, d, 2), 0);
+	assert_int_equal(asked, 1);
+}
+
 /* Write access to all of a chunk must not move what DMA goes to. */
 static void pinned_page_stays_in_chunk(void **state)
 {
@@ -532,6 +566,7 @@ int main(void)
 		CASE(busy_block_is_kept),
 		CASE(mapped_block_is_kept),
 		CASE(pinned_page_stays_with_origin),
+		CASE(snapshot_is_refused_at_last),
 		CASE(pinned_page_stays_in_chunk),
 		CASE(pinned_page_is_overwritten_in_place),
 		CASE(chunk_is_mapped_whole),

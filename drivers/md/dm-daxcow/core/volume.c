@@ -167,6 +167,18 @@ static int snapshot_one(struct daxcow_pool *pool, struct daxcow_record *r,
 	return ret;
 }
 
+/* Last before it is published, with the lock held from here to there. */
+static int snapshot_ready(const struct daxcow_volume_desc *d, unsigned int nr)
+{
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < nr && !ret; i++)
+		if (d[i].ready)
+			ret = d[i].ready(d[i].arg);
+	return ret;
+}
+
 static int snapshot_locked(struct daxcow_pool *pool, struct daxcow_record *r,
 			   const struct daxcow_volume_desc *d, unsigned int nr,
 			   struct dir_change *c)
@@ -184,6 +196,8 @@ static int snapshot_locked(struct daxcow_pool *pool, struct daxcow_record *r,
 		if (ret)
 			break;
 	}
+	if (!ret)
+		ret = snapshot_ready(d, nr);
 	if (!ret)
 		ret = dir_publish(pool, c, nr);
 	if (ret) {
