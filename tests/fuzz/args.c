@@ -23,16 +23,20 @@ static void must(bool ok, const char *what)
 
 /* ---- the rest of the module ---- */
 
-struct mutex pools_lock = { PTHREAD_MUTEX_INITIALIZER };
-
-void volumes_release_orphans(void)
-{
-}
-
 int pool_snapshot(struct pool *pool, struct daxcow_volume_desc *d,
 		  unsigned int nr)
 {
 	return daxcow_snapshot(pool->core, d, nr);
+}
+
+int pool_delete(struct pool *pool, u32 id)
+{
+	return daxcow_delete(pool->core, id);
+}
+
+int pool_rollback(struct pool *pool, u32 id, u32 from)
+{
+	return daxcow_rollback(pool->core, id, from);
 }
 
 int pool_pages(struct pool *pool, char *result, unsigned int maxlen)

@@ -27,7 +27,6 @@
 #define offsetofend(t, m)	(offsetof(t, m) + sizeof(((t *)0)->m))
 #define min_t(t, a, b)		((t)(a) < (t)(b) ? (t)(a) : (t)(b))
 #define u64_to_user_ptr(x)	((void *)(uintptr_t)(x))
-#define refcount_inc(r)		(++*(r))
 #define srcu_read_lock(s)	((*(s))++)
 #define srcu_read_unlock(s, i)	((void)(i), (*(s))--)
 
@@ -57,7 +56,6 @@ struct mapped_device {
 #define FIRST_PFN	0x100000ULL
 #define UNTOUCHED	0xa5
 
-struct mutex pools_lock = { PTHREAD_MUTEX_INITIALIZER };
 static struct mapped_device pool_md, other_md;
 static struct pool the_pool;
 static u8 user[USER_SIZE] __attribute__((aligned(8))), before[USER_SIZE];
@@ -90,7 +88,10 @@ static void dm_put(struct mapped_device *md)
 
 static struct pool *pool_find(struct mapped_device *md)
 {
-	return md == &pool_md ? &the_pool : NULL;
+	if (md != &pool_md)
+		return NULL;
+	the_pool.users++;
+	return &the_pool;
 }
 
 static void pool_put(struct pool *pool)

@@ -34,11 +34,7 @@ static int pool_hold(struct asked *a, u32 major, u32 minor)
 	a->md = dm_get_md(MKDEV(major, minor));
 	if (!a->md)
 		return -ENXIO;
-	mutex_lock(&pools_lock);
 	a->pool = pool_find(a->md);
-	if (a->pool)
-		refcount_inc(&a->pool->users);
-	mutex_unlock(&pools_lock);
 	if (a->pool)
 		return 0;
 	dm_put(a->md);
@@ -47,9 +43,7 @@ static int pool_hold(struct asked *a, u32 major, u32 minor)
 
 static void pool_release(struct asked *a)
 {
-	mutex_lock(&pools_lock);
 	pool_put(a->pool);
-	mutex_unlock(&pools_lock);
 	dm_put(a->md);
 }
 

@@ -59,7 +59,7 @@ static long access_write(struct volume *vol, u64 vblk, u64 nr, u64 *block)
 	long n;
 
 	/* before the grant: a snapshot that misses it must not be possible */
-	volume_note_grant(vol, vblk, min_t(u64, nr, DAXCOW_CHUNK_BLOCKS));
+	grants_note(vol, vblk, min_t(u64, nr, DAXCOW_CHUNK_BLOCKS));
 	n = daxcow_provision(vol->core, vblk, nr, block);
 	memalloc_noio_restore(noio);
 	if (n == -ENOSPC)
@@ -69,17 +69,17 @@ static long access_write(struct volume *vol, u64 vblk, u64 nr, u64 *block)
 }
 
 /*
- * How much of it can be accessed. For a recovery write, one block that cannot:
- * the address is not written to.
+ * A recovery write is done by volume_recovery_write(), whatever address it is given.
+ * Of a block that is bad, which may be shared with others, it gets one that is good
+ * for nothing, so that nobody can keep it; and no page frame.
  */
-static long access_good(struct pool *pool, u64 block, long n,
-			enum dax_access_mode mode)
+static long access_sink(struct pool *pool, void **kaddr, const pfn_t *pfn)
 {
-	u64 good = daxcow_bad_find(pool->core, block, n);
-
-	if (good)
-		return good;
-	return mode == DAX_RECOVERY_WRITE ? 1 : -EHWPOISON;
+	if (pfn)
+		return -EHWPOISON;
+	if (kaddr)
+		*kaddr = pool->sink;
+	return 1;
 }
 
 static u64 target_vblk(struct dm_target *ti, pgoff_t pgoff)
@@ -95,16 +95,16 @@ long volume_direct_access(struct dm_target *ti, pgoff_t pgoff, long nr_pages,
 	u64 vblk = target_vblk(ti, pgoff), block;
 	long n, there;
 
-	if (mode == DAX_ACCESS || mode == DAX_RECOVERY_WRITE)
+	if (mode == DAX_ACCESS)
 		n = access_read(vt->vol, vblk, nr_pages, &block);
 	else
 		n = access_write(vt->vol, vblk, nr_pages, &block);
+	if (n > 0)
+		n = daxcow_bad_find(pool->core, block, n) ?: -EIO;
 	/* a copy, or a table: to whoever waits it is memory that failed */
 	if (n == -EIO)
-		return -EHWPOISON;
-	if (n < 0)
-		return n;
-	n = access_good(pool, block, n, mode);
+		return mode == DAX_RECOVERY_WRITE ?
+		       access_sink(pool, kaddr, pfn) : -EHWPOISON;
 	if (n < 0)
 		return n;
 	there = dax_direct_access(pool->dax_dev, pool->dax_pgoff + block, n,

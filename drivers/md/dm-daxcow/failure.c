@@ -62,6 +62,8 @@
  */
 static DEFINE_MUTEX(holders_lock);
 static LIST_HEAD(holders);
+/* Who becomes the holder of a device, or leaves it for another pool on it. */
+static DEFINE_MUTEX(claim_lock);
 static struct holder {
 	const char *name;
 } holder = { DM_MSG_PREFIX };
@@ -147,19 +149,19 @@ static struct told *told_volumes(struct pool *pool, size_t *nr)
 {
 	struct told *told;
 	struct volume *vol;
+	unsigned long id;
 	size_t room = 0;
 
 	*nr = 0;
-	spin_lock(&pool->lock);
-	list_for_each_entry(vol, &pool->volumes, list)
+	xa_for_each(&pool->volumes, id, vol)
 		room++;
-	spin_unlock(&pool->lock);
 	/* one that becomes active now does not get a bad block */
 	told = kvcalloc(room ?: 1, sizeof(*told), GFP_NOIO);
 	if (!told)
 		return NULL;
-	spin_lock(&pool->lock);
-	list_for_each_entry(vol, &pool->volumes, list) {
+	/* what is in the list is not freed before it is taken out */
+	xa_lock(&pool->volumes);
+	xa_for_each(&pool->volumes, id, vol) {
 		if (*nr == room)
 			break;
 		if (!smp_load_acquire(&vol->dax->dev))
@@ -167,8 +169,7 @@ static struct told *told_volumes(struct pool *pool, size_t *nr)
 		kref_get(&vol->dax->ref);
 		told[(*nr)++] = (struct told) { vol->id, vol->dax };
 	}
-	spin_unlock(&pool->lock);
-	sort(told, *nr, sizeof(*told), told_cmp, NULL);
+	xa_unlock(&pool->volumes);
 	return told;
 }
 
@@ -531,8 +532,8 @@ static struct pool *holder_next(struct dax_device *dax_dev, u64 last)
 
 	mutex_lock(&holders_lock);
 	list_for_each_entry(pool, &holders, holder)
-		if (pool->dax_dev == dax_dev && pool->holder_nr > last &&
-		    (!next || next->holder_nr > pool->holder_nr))
+		if (pool->dax_dev == dax_dev && pool->nr > last &&
+		    (!next || next->nr > pool->nr))
 			next = pool;
 	if (next)
 		down_read(&next->failing);
@@ -551,7 +552,7 @@ static int notify_failure(struct dax_device *dax_dev, u64 offset, u64 len,
 	while ((pool = holder_next(dax_dev, last))) {
 		u64 from = offset >> PAGE_SHIFT, nr;
 
-		last = pool->holder_nr;
+		last = pool->nr;
 		nr = DIV_ROUND_UP_ULL(min(len, U64_MAX - offset) +
 				      offset_in_page(offset), PAGE_SIZE);
 		if (mf_flags & MF_MEM_PRE_REMOVE)
@@ -604,13 +605,13 @@ static void log_stacked(struct pool *pool)
  */
 int pool_claim(struct pool *pool)
 {
-	static u64 holder_nr;
 	struct dax_device *dax_dev;
 	u64 offset;
 
 	dax_dev = fs_dax_get_by_bdev(pool->bdev, &offset, NULL, NULL);
 	if (!dax_dev)
 		return -EOPNOTSUPP;
+	mutex_lock(&claim_lock);
 	mutex_lock(&holders_lock);
 	pool->dax_dev = dax_dev;
 	/* not tried when it must fail: it would leave a reference behind */
@@ -622,9 +623,9 @@ int pool_claim(struct pool *pool)
 	else if (!is_held(dax_dev))
 		DMWARN("%s: %pg has another holder: memory failures are not reported",
 		       dm_device_name(pool->md), pool->bdev);
-	pool->holder_nr = ++holder_nr;
 	list_add(&pool->holder, &holders);
 	mutex_unlock(&holders_lock);
+	mutex_unlock(&claim_lock);
 	log_stacked(pool);
 	return 0;
 }
@@ -650,7 +651,7 @@ void pool_unclaim(struct pool *pool)
 {
 	if (!pool->dax_dev)
 		return;
-	lockdep_assert_held(&pools_lock);
+	mutex_lock(&claim_lock);
 	mutex_lock(&holders_lock);
 	list_del(&pool->holder);
 	mutex_unlock(&holders_lock);
@@ -663,6 +664,7 @@ void pool_unclaim(struct pool *pool)
 	} else {
 		put_dax(pool->dax_dev);
 	}
+	mutex_unlock(&claim_lock);
 	/* who has found it is done */
 	down_write(&pool->failing);
 	up_write(&pool->failing);

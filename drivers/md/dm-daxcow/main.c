@@ -10,9 +10,12 @@ static int __init daxcow_init(void)
 {
 	int ret;
 
-	ret = dm_register_target(&pool_target);
+	ret = snapshots_init();
 	if (ret)
 		return ret;
+	ret = dm_register_target(&pool_target);
+	if (ret)
+		goto out_snapshots;
 	ret = dm_register_target(&volume_target);
 	if (ret)
 		goto out_pool;
@@ -30,6 +33,8 @@ out_volume:
 	dm_unregister_target(&volume_target);
 out_pool:
 	dm_unregister_target(&pool_target);
+out_snapshots:
+	snapshots_exit();
 	return ret;
 }
 
@@ -38,6 +43,7 @@ static void __exit daxcow_exit(void)
 	control_exit();
 	dm_unregister_target(&volume_target);
 	dm_unregister_target(&pool_target);
+	snapshots_exit();
 	volumes_exit();
 }
 

@@ -128,22 +128,12 @@ static int do_snaps(struct pool *pool, unsigned int argc, char **argv)
 	return ret;
 }
 
-static void release_orphans(void)
-{
-	mutex_lock(&pools_lock);
-	volumes_release_orphans();
-	mutex_unlock(&pools_lock);
-}
-
 static int do_delete(struct pool *pool, unsigned int argc, char **argv)
 {
 	u32 id;
 	int ret = read_id(pool, argv[1], &id);
 
-	if (ret)
-		return ret;
-	release_orphans();
-	return daxcow_delete(pool->core, id);
+	return ret ? ret : pool_delete(pool, id);
 }
 
 static int do_rollback(struct pool *pool, unsigned int argc, char **argv)
@@ -153,10 +143,7 @@ static int do_rollback(struct pool *pool, unsigned int argc, char **argv)
 
 	if (!ret)
 		ret = read_id(pool, argv[2], &from);
-	if (ret)
-		return ret;
-	release_orphans();
-	return daxcow_rollback(pool->core, id, from);
+	return ret ? ret : pool_rollback(pool, id, from);
 }
 
 static int do_resize(struct pool *pool, unsigned int argc, char **argv)
@@ -364,6 +351,12 @@ static void explain(struct pool *pool, const char *verb, int ret)
 		break;
 	case -EXDEV:
 		why = "the volumes are in different share domains";
+		break;
+	case -EAGAIN:
+		why = "the pool is suspended, or is about to be: try again after it was resumed";
+		break;
+	case -EINTR:
+		why = "given up";
 		break;
 	case -ESTALE:
 		why = "the transaction id is not the current one";

@@ -88,9 +88,7 @@ static int pool_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	features = pt->features;
 	/* the memory below can be written to whatever is said of the device */
 	features.read_only |= bdev_read_only(pt->dev->bdev);
-	mutex_lock(&pools_lock);
 	pool = pool_get(ti, pt->dev, pt->nr_blocks, &features);
-	mutex_unlock(&pools_lock);
 	if (IS_ERR(pool)) {
 		ret = PTR_ERR(pool);
 		goto out_put_device;
@@ -112,10 +110,8 @@ static void pool_dtr(struct dm_target *ti)
 {
 	struct pool_table *pt = ti->private;
 
-	mutex_lock(&pools_lock);
 	pool_unbind(pt->pool, ti);
 	pool_put(pt->pool);
-	mutex_unlock(&pools_lock);
 	dm_put_device(ti, pt->dev);
 	kfree(pt);
 }
@@ -188,6 +184,25 @@ static int maybe_grow(struct pool_table *pt)
 	return ret;
 }
 
+/*
+ * What suspends the pool waits for its messages, and a snapshot may wait for as long
+ * as a user of a volume likes.
+ */
+static void pool_presuspend(struct dm_target *ti)
+{
+	struct pool_table *pt = ti->private;
+
+	WRITE_ONCE(pt->pool->suspending, true);
+	wake_up_all(&pt->pool->snapshot_wait);
+}
+
+static void pool_presuspend_undo(struct dm_target *ti)
+{
+	struct pool_table *pt = ti->private;
+
+	WRITE_ONCE(pt->pool->suspending, false);
+}
+
 static int pool_preresume(struct dm_target *ti)
 {
 	struct pool_table *pt = ti->private;
@@ -208,6 +223,7 @@ static void pool_resume(struct dm_target *ti)
 	pool->low_water_sent = false;
 	spin_unlock(&pool->lock);
 	daxcow_set_cow(pool->core, pt->features.cow);
+	WRITE_ONCE(pool->suspending, false);
 	pool_wake(pool);
 }
 
@@ -280,6 +296,8 @@ struct target_type pool_target = {
 	.ctr = pool_ctr,
 	.dtr = pool_dtr,
 	.map = pool_map_bio,
+	.presuspend = pool_presuspend,
+	.presuspend_undo = pool_presuspend_undo,
 	.preresume = pool_preresume,
 	.resume = pool_resume,
 	.status = pool_status,

@@ -15,8 +15,11 @@
 
 #include "target.h"
 
-DEFINE_MUTEX(pools_lock);
+static DEFINE_SPINLOCK(pools_lock);
 static LIST_HEAD(pools);
+static u64 pools_nr;
+/* Somebody waits for a pool to be loaded, or to be gone. */
+static DECLARE_WAIT_QUEUE_HEAD(pools_wait);
 
 /* As dm-thin's, in seconds; 0 waits for ever. */
 unsigned int no_space_timeout_secs = 60;
@@ -24,15 +27,35 @@ unsigned int no_space_timeout_secs = 60;
 /* Busy blocks (DMA) are looked at again after this. */
 #define BUSY_RETRY	msecs_to_jiffies(100)
 
+/* The pool of a mapped device, to be put; or NULL. */
 struct pool *pool_find(struct mapped_device *md)
 {
-	struct pool *pool;
+	struct pool *pool, *found = NULL;
 
-	lockdep_assert_held(&pools_lock);
+	spin_lock(&pools_lock);
 	list_for_each_entry(pool, &pools, list)
-		if (pool->md == md)
-			return pool;
-	return NULL;
+		if (pool->md == md && pool->state == POOL_LIVE)
+			found = pool;
+	if (found)
+		refcount_inc(&found->users);
+	spin_unlock(&pools_lock);
+	return found;
+}
+
+/* The pool after number @nr, to be put; or NULL: for a walk over all, from 0 on. */
+struct pool *pool_next(u64 nr)
+{
+	struct pool *pool, *next = NULL;
+
+	spin_lock(&pools_lock);
+	list_for_each_entry(pool, &pools, list)
+		if (pool->state == POOL_LIVE && pool->nr > nr &&
+		    (!next || pool->nr < next->nr))
+			next = pool;
+	if (next)
+		refcount_inc(&next->users);
+	spin_unlock(&pools_lock);
+	return next;
 }
 
 static unsigned int segment_find(const struct pool *pool, u64 block)
@@ -117,6 +140,28 @@ static int segment_add(struct pool *pool, u64 block, pfn_t pfn)
 		.pfn = pfn,
 		.pgmap = pgmap,
 	};
+	return 0;
+}
+
+/*
+ * Blocks that the tables call free are given to others, and those of a volume to its
+ * snapshots, and whoever has a page of one in a mapping, or a reference to it, would see
+ * that or write to it (I1, I2). Nobody should when a pool is loaded. But a file system
+ * that lost its device ("dmsetup remove --force") outlives the pool that had been
+ * keeping its pages for it.
+ */
+static int pool_check_pages(struct pool *pool, u64 block, u64 end)
+{
+	for (; block < end; block++) {
+		if (pool_block_busy(pool, block, 1) ||
+		    pool_block_mapped(pool, block, 1)) {
+			DMERR("%s: the page of block %llu of %pg is still in use: by a file system that lost its device and is still mounted, or for direct I/O",
+			      dm_device_name(pool->md), block, pool->bdev);
+			return -EBUSY;
+		}
+		if (!(block % DAXCOW_CHUNK_BLOCKS))
+			cond_resched();
+	}
 	return 0;
 }
 
@@ -224,7 +269,6 @@ static int pool_map(struct pool *pool, struct dm_dev *dev, char **error)
 	int ret;
 
 	pool->file = get_file(dev->bdev_file);
-	pool->bdev = dev->bdev;
 	pool->dax_pgoff = start >> BLOCK_SECTORS_SHIFT;
 	ret = pool_claim(pool);
 	if (ret) {
@@ -235,9 +279,21 @@ static int pool_map(struct pool *pool, struct dm_dev *dev, char **error)
 		*error = "Data device does not start at a multiple of 4 KiB";
 		return -EINVAL;
 	}
+#ifdef DAXCOW_SERIES
+	/* we write to the addresses that we get below for as long as we live */
+	if (dax_remaps(pool->dax_dev)) {
+		*error = "Data device is, or is on, a volume of another pool, which moves its blocks: a pool cannot be there";
+		return -EOPNOTSUPP;
+	}
+#endif
 	ret = pool_segments(pool, error);
 	if (ret)
 		return ret;
+	ret = pool_check_pages(pool, 0, pool->nr_blocks);
+	if (ret) {
+		*error = "Pages of the data device are still in use: see the kernel log";
+		return ret;
+	}
 	ret = pool_vmap(pool);
 	if (ret)
 		*error = "Cannot map the data device's memory";
@@ -286,6 +342,8 @@ static void set_mode(struct pool *pool, enum pool_mode mode)
 							 " (queue IO)";
 	pool->mode = mode;
 	pool->event_due = true;
+	/* a snapshot that waits for a file system gives up */
+	wake_up_all(&pool->snapshot_wait);
 	DMINFO("%s: switching pool to %s%s mode", dm_device_name(pool->md),
 	       names[mode], how);
 }
@@ -490,6 +548,18 @@ void pool_unbind(struct pool *pool, struct dm_target *ti)
 		flush_delayed_work(&pool->reclaim);
 }
 
+/* Or without a table. */
+bool pool_is_suspended(struct pool *pool)
+{
+	bool ret;
+
+	/* the target goes after pool_unbind() */
+	spin_lock(&pool->lock);
+	ret = !pool->ti || dm_suspended(pool->ti);
+	spin_unlock(&pool->lock);
+	return ret;
+}
+
 /* All that could still see what owners have left, see core/reclaim.c. */
 void pool_grace_period(struct pool *pool)
 {
@@ -601,7 +671,8 @@ static void pool_warn_alignment(struct pool *pool)
 			pfn % DAXCOW_CHUNK_BLOCKS) % DAXCOW_CHUNK_BLOCKS);
 }
 
-static void pool_destroy(struct pool *pool)
+/* All of it but its place in the list. */
+static void pool_teardown(struct pool *pool)
 {
 	if (pool->wq) {
 		cancel_delayed_work_sync(&pool->look);
@@ -612,95 +683,221 @@ static void pool_destroy(struct pool *pool)
 	if (pool->core)
 		daxcow_unload(pool->core);
 	pool_unmap(pool);
+	free_page((unsigned long)pool->sink);
+	grants_exit(pool);
 	cleanup_srcu_struct(&pool->srcu);
 	kvfree(pool->left);
 	mutex_destroy(&pool->merge_lock);
+	mutex_destroy(&pool->volumes_lock);
+}
+
+/*
+ * Until here the pool is in the list, so that nobody loads another one from a
+ * device that it may still write to.
+ */
+static void pool_destroy(struct pool *pool)
+{
+	pool_teardown(pool);
+	spin_lock(&pools_lock);
+	list_del(&pool->list);
+	spin_unlock(&pools_lock);
+	wake_up_all(&pools_wait);
 	kfree(pool);
 }
 
-static struct pool *pool_create(struct dm_target *ti, struct dm_dev *dev,
-				u64 nr_blocks, const struct features *features)
+static struct pool *pool_alloc(struct dm_target *ti, struct dm_dev *dev,
+			       u64 nr_blocks, const struct features *features)
 {
 	struct pool *pool;
-	int ret;
 
 	pool = kzalloc(sizeof(*pool), GFP_KERNEL);
-	if (!pool) {
-		ti->error = "Not enough memory";
-		return ERR_PTR(-ENOMEM);
-	}
-	ret = init_srcu_struct(&pool->srcu);
-	if (ret) {
+	if (!pool)
+		return NULL;
+	if (init_srcu_struct(&pool->srcu)) {
 		kfree(pool);
-		ti->error = "Not enough memory";
-		return ERR_PTR(ret);
+		return NULL;
 	}
 	pool->md = dm_table_get_md(ti->table);
+	pool->bdev = dev->bdev;
 	pool->nr_blocks = nr_blocks;
 	pool->features = *features;
 	refcount_set(&pool->users, 1);
 	spin_lock_init(&pool->lock);
 	bio_list_init(&pool->deferred);
-	INIT_LIST_HEAD(&pool->volumes);
+	mutex_init(&pool->volumes_lock);
+	xa_init(&pool->volumes);
+	xa_init(&pool->grants);
+	INIT_LIST_HEAD(&pool->snapshots);
+	init_waitqueue_head(&pool->snapshot_wait);
 	mutex_init(&pool->merge_lock);
 	pool->instance = get_random_u64();
 	pool_look_init(pool);
 	INIT_DELAYED_WORK(&pool->reclaim, do_reclaim);
 	INIT_DELAYED_WORK(&pool->no_space_timeout, do_no_space_timeout);
-	pool->wq = alloc_workqueue("daxcow", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
+	return pool;
+}
+
+static int pool_start(struct pool *pool, struct dm_dev *dev, char **error)
+{
+	int ret;
+
 	/* what stays when nothing below says more */
-	ti->error = "Not enough memory";
-	ret = -ENOMEM;
-	if (!pool->wq)
-		goto out_destroy;
-	ret = pool_map(pool, dev, &ti->error);
+	*error = "Not enough memory";
+	pool->wq = alloc_workqueue("daxcow", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
+	pool->sink = (void *)__get_free_page(GFP_KERNEL);
+	if (!pool->wq || !pool->sink)
+		return -ENOMEM;
+	ret = pool_map(pool, dev, error);
 	if (!ret)
-		ret = pool_load(pool, &ti->error);
+		ret = pool_load(pool, error);
 	if (ret)
-		goto out_destroy;
+		return ret;
 	pool_warn_alignment(pool);
 	pool_look_begin(pool);
-	list_add(&pool->list, &pools);
-	return pool;
+	return 0;
+}
 
-out_destroy:
-	pool_destroy(pool);
-	return ERR_PTR(ret);
+/* The pool of a mapped device or of a data device, whatever its state; or NULL. */
+static struct pool *pool_on(struct mapped_device *md, struct block_device *bdev)
+{
+	struct pool *pool;
+
+	lockdep_assert_held(&pools_lock);
+	list_for_each_entry(pool, &pools, list)
+		if (pool->md == md || pool->bdev == bdev)
+			return pool;
+	return NULL;
+}
+
+/* Nobody else loads a pool from the device, or takes one apart. */
+static bool device_settled(struct mapped_device *md, struct block_device *bdev)
+{
+	struct pool *pool;
+	bool settled;
+
+	spin_lock(&pools_lock);
+	pool = pool_on(md, bdev);
+	settled = !pool || pool->state == POOL_LIVE;
+	spin_unlock(&pools_lock);
+	return settled;
 }
 
 /*
- * The pool for a table of its device: the one that is there, or a new one.
- * Under pools_lock. Sets ti->error on failure.
+ * Take a place in the list, or find a pool that is live; then @new is freed. When
+ * there is one of another state, wait for it. Returns the one or the other, or an
+ * error when the wait was ended by a signal.
+ */
+static struct pool *pool_register(struct pool *new)
+{
+	struct pool *pool;
+	int ret;
+
+	for (;;) {
+		spin_lock(&pools_lock);
+		pool = pool_on(new->md, new->bdev);
+		if (!pool) {
+			new->nr = ++pools_nr;
+			list_add(&new->list, &pools);
+			spin_unlock(&pools_lock);
+			return new;
+		}
+		if (pool->state == POOL_LIVE) {
+			refcount_inc(&pool->users);
+			spin_unlock(&pools_lock);
+			break;
+		}
+		spin_unlock(&pools_lock);
+		ret = wait_event_killable(pools_wait,
+					  device_settled(new->md, new->bdev));
+		if (ret) {
+			pool = ERR_PTR(ret);
+			break;
+		}
+	}
+	pool_teardown(new);
+	kfree(new);
+	return pool;
+}
+
+static const char *pool_conflict(const struct pool *pool,
+				 struct mapped_device *md,
+				 struct block_device *bdev)
+{
+	if (pool->md != md)
+		return "Data device is in use by another pool";
+	if (pool->bdev != bdev)
+		return "Pool is in use with another data device: deactivate its volumes and the pool first";
+	return NULL;
+}
+
+/**
+ * pool_get() - the pool for a table of its device: the one that is there, or a new one
+ * @ti:		the table's target; its error is set on failure
+ * @dev:	the data device
+ * @nr_blocks:	length of the table
+ * @features:	of the table
+ *
+ * Context: sleeps; loading takes as long as the pool is large.
+ * Return: the pool, to be put with pool_put(); -EBUSY, -ENOMEM, -EINTR, or what
+ * mapping the device and daxcow_load() return.
  */
 struct pool *pool_get(struct dm_target *ti, struct dm_dev *dev, u64 nr_blocks,
 		      const struct features *features)
 {
-	struct pool *pool = pool_find(dm_table_get_md(ti->table));
+	struct mapped_device *md = dm_table_get_md(ti->table);
+	struct pool *new, *pool;
+	const char *why;
+	int ret;
 
-	lockdep_assert_held(&pools_lock);
-	if (pool) {
-		if (pool->bdev != dev->bdev) {
-			ti->error = "Pool is in use with another data device: deactivate its volumes and the pool first";
-			return ERR_PTR(-EBUSY);
-		}
-		refcount_inc(&pool->users);
+	ti->error = "Not enough memory";
+	new = pool_alloc(ti, dev, nr_blocks, features);
+	if (!new)
+		return ERR_PTR(-ENOMEM);
+	pool = pool_register(new);
+	if (IS_ERR(pool)) {
+		ti->error = "Interrupted while another pool was using the data device";
 		return pool;
 	}
-	list_for_each_entry(pool, &pools, list) {
-		if (pool->bdev == dev->bdev) {
-			ti->error = "Data device is in use by another pool";
-			return ERR_PTR(-EBUSY);
-		}
+	if (pool != new) {
+		why = pool_conflict(pool, md, dev->bdev);
+		if (!why)
+			return pool;
+		ti->error = (char *)why;
+		pool_put(pool);
+		return ERR_PTR(-EBUSY);
 	}
-	return pool_create(ti, dev, nr_blocks, features);
+	ret = pool_start(pool, dev, &ti->error);
+	if (ret) {
+		pool_destroy(pool);
+		return ERR_PTR(ret);
+	}
+	spin_lock(&pools_lock);
+	pool->state = POOL_LIVE;
+	spin_unlock(&pools_lock);
+	wake_up_all(&pools_wait);
+	return pool;
 }
 
-/* Under pools_lock. */
+/**
+ * pool_put() - give up what pool_get(), pool_find(), pool_next() or a refcount_inc() of
+ *		its users gave
+ * @pool:	the pool
+ *
+ * Context: sleeps when it is the last one. The caller holds none of the pool's locks,
+ * unless it has another reference.
+ */
 void pool_put(struct pool *pool)
 {
-	lockdep_assert_held(&pools_lock);
-	if (!refcount_dec_and_test(&pool->users))
+	bool last;
+
+	if (refcount_dec_not_one(&pool->users))
 		return;
-	list_del(&pool->list);
-	pool_destroy(pool);
+	/* who finds it takes a reference under the lock */
+	spin_lock(&pools_lock);
+	last = refcount_dec_and_test(&pool->users);
+	if (last)
+		pool->state = POOL_DYING;
+	spin_unlock(&pools_lock);
+	if (last)
+		pool_destroy(pool);
 }

@@ -5,17 +5,23 @@
  *
  * Locks, outer to inner:
  *
- *   pools_lock		list of pools, their volumes' lists
- *     holders_lock	who is told of memory failures, see failure.c
- *     bdev_freeze()	of a volume, see snapshot.c
+ *   bdev_freeze()	of a volume: waits for its users, and they for whatever they
+ *			like. None of the locks below is held over it, see snapshot.c
+ *     pool->volumes_lock	which volumes are active, and who may have write access to
+ *			those that are not. May be held for a grace period
  *       pool->srcu	read section of a bio; the DAX paths' is dax_read_lock
  *         engine lock	taken inside of daxcow_*()
+ *   claim_lock		the module becomes or ceases to be the holder of a device
+ *     holders_lock	who is told of memory failures, see failure.c
  *   pool->merge_lock	one batch of merges at a time, see merge.c
  *     s_umount		of file systems, for reading, tried only
  *     invalidate_lock	of files, tried only
  *       engine lock
- *   pool->lock		deferred bios and mode; spinlock, innermost. The list of
- *			volumes is changed with it, too.
+ *   pools_lock		the list of pools; spinlock
+ *   pool->lock		deferred bios and mode; spinlock, innermost
+ *
+ * What works on one pool waits for no other one: a pool is loaded, and taken apart,
+ * with no lock held, and whoever wants the same device meanwhile waits for that.
  */
 #ifndef DM_DAXCOW_TARGET_H
 #define DM_DAXCOW_TARGET_H
@@ -60,22 +66,37 @@ struct segment {
 };
 
 /**
+ * enum pool_state - whether a pool can be found
+ * @POOL_LOADING: not yet
+ * @POOL_LIVE:	it can
+ * @POOL_DYING:	not any more; its device is not free yet
+ */
+enum pool_state {
+	POOL_LOADING,
+	POOL_LIVE,
+	POOL_DYING,
+};
+
+/**
  * struct pool - a loaded pool; outlives the tables that refer to it
  * @list:	in the list of pools
+ * @nr:		position in that, ascending, and never used again
+ * @state:	under pools_lock
  * @md:		its mapped device, what volumes find it by
- * @users:	tables of the pool and volumes
+ * @users:	its tables, volumes, and whoever works on it
  * @core:	the engine's
  * @file:	data device, which is open for as long as this exists
  * @bdev:	of it
  * @dax_dev:	of it
  * @dax_pgoff:	of block 0 in @dax_dev
  * @holder:	in the list of those that are told of memory failures
- * @holder_nr:	position in that, ascending
  * @holds:	it is this pool for which the module is the holder of @dax_dev
  * @failing:	held for reading while a failure is told
  * @segments:	where its memory lies, sorted
  * @vaddr:	vmap of the segments when there are several
  * @nr_blocks:	of the device that are mapped
+ * @sink:	a page that is nobody's: what a recovery write is given for a block
+ *		that is bad, see dax.c
  * @srcu:	read sections of bios
  * @wq:		reclaim and deferred bios
  * @reclaim:	frees what owners have left
@@ -86,7 +107,13 @@ struct segment {
  * @deferred:	bios that wait for space
  * @low_water:	free blocks below which an event is sent
  * @low_water_sent: it was, since the last resume
- * @volumes:	active ones
+ * @volumes_lock: of the next two
+ * @volumes:	active ones, by id; those with VOLUME_ORPHAN see volume.c
+ * @grants:	write access to volumes that are, or were, active, by id: see
+ *		snapshot.c
+ * @snapshots:	that are being taken; under @lock
+ * @snapshot_wait: for one of them, or for what is in its way
+ * @suspending:	the pool's device is, or is about to be, suspended
  * @instance:	a random number of this load
  * @merge_lock:	of what follows
  * @left:	blocks that the last batch of merges took from their owners
@@ -94,6 +121,8 @@ struct segment {
  */
 struct pool {
 	struct list_head list;
+	u64 nr;
+	enum pool_state state;
 	struct mapped_device *md;
 	refcount_t users;
 	struct daxcow_pool *core;
@@ -102,7 +131,6 @@ struct pool {
 	struct dax_device *dax_dev;
 	pgoff_t dax_pgoff;
 	struct list_head holder;
-	u64 holder_nr;
 	bool holds;
 	struct rw_semaphore failing;
 	struct segment *segments;
@@ -110,6 +138,7 @@ struct pool {
 	void *base;
 	void *vaddr;
 	u64 nr_blocks;
+	void *sink;
 	u64 zero_block;
 	struct srcu_struct srcu;
 	struct workqueue_struct *wq;
@@ -124,30 +153,71 @@ struct pool {
 	u64 low_water;
 	bool low_water_sent;
 	bool event_due;
-	struct list_head volumes;
+	struct mutex volumes_lock;
+	struct xarray volumes;
+	struct xarray grants;
+	struct list_head snapshots;
+	wait_queue_head_t snapshot_wait;
+	bool suspending;
 	u64 instance;
 	struct mutex merge_lock;
 	u64 *left;
 	size_t nr_left;
 };
 
+/* A volume's mark in its pool's list: see volume.c. */
+#define VOLUME_ORPHAN	XA_MARK_0
+
+/**
+ * struct grants - write access to a volume that was handed out through DAX
+ * @regions:	chunks of the volume, each with the epoch of its last grant and
+ *		GRANT_OTHER
+ * @all:	the same, of grants that could not be noted; 0: none
+ * @epoch:	the current one; each try to take a snapshot begins another one
+ * @count:	of grants, ever
+ */
+struct grants {
+	struct xarray regions;
+	unsigned long all;
+	atomic_long_t epoch;
+	atomic_long_t count;
+	struct rcu_head rcu;
+};
+
+/**
+ * struct grants_look - a look at the write access to a volume, see grants_look()
+ * @pool:	the pool
+ * @core:	the volume, opened
+ * @grants:	of the volume
+ * @epoch:	the last one that was looked at
+ * @count:	of grants before
+ * @pinned:	vblks of pages that something outside holds, ascending
+ * @nr_pinned:	their number
+ * @cap_pinned:	room for them
+ */
+struct grants_look {
+	struct pool *pool;
+	struct daxcow_volume *core;
+	struct grants *grants;
+	long epoch;
+	long count;
+	u64 *pinned;
+	size_t nr_pinned, cap_pinned;
+};
+
 /**
  * struct volume - an active volume; shared by the tables that name it
- * @list:	in the pool's
  * @pool_file:	the pool's device, which is open for as long as this exists
  * @users:	tables
  * @md:		the mapped device whose tables name it
  * @devt:	its number
  * @live:	one of the tables has been its live one
- * @orphan:	in the list of orphans, see volume.c
+ * @orphan:	its table was taken from below what uses it, see volume.c
  * @dax:	what is told of memory failures
- * @granted:	regions (chunks of the volume) with write access that was
- *		handed out through DAX since the last snapshot, see snapshot.c
- * @granted_all: @granted could not take one: look everywhere
+ * @grants:	of its id, which outlive it
  * @requeue:	being suspended without a flush: bios go back to dm
  */
 struct volume {
-	struct list_head list;
 	struct pool *pool;
 	struct file *pool_file;
 	struct daxcow_volume *core;
@@ -156,10 +226,9 @@ struct volume {
 	struct mapped_device *md;
 	dev_t devt;
 	bool live;
-	struct list_head orphan;
+	bool orphan;
 	struct volume_dax *dax;
-	struct xarray granted;
-	bool granted_all;
+	struct grants *grants;
 	bool requeue;
 };
 
@@ -173,11 +242,11 @@ struct volume_table {
 	bool no_dax;
 };
 
-extern struct mutex pools_lock;
 extern unsigned int no_space_timeout_secs;
 
 /* pool.c */
 struct pool *pool_find(struct mapped_device *md);
+struct pool *pool_next(u64 nr);
 struct pool *pool_get(struct dm_target *ti, struct dm_dev *dev, u64 nr_blocks,
 		      const struct features *features);
 void pool_put(struct pool *pool);
@@ -185,6 +254,7 @@ int pool_extend(struct pool *pool, u64 nr_blocks);
 pfn_t pool_pfn(const struct pool *pool, u64 block);
 int pool_block_of(const struct pool *pool, u64 pfn, u64 *block);
 void pool_unbind(struct pool *pool, struct dm_target *ti);
+bool pool_is_suspended(struct pool *pool);
 void pool_wake(struct pool *pool);
 void pool_no_space(struct pool *pool);
 void pool_check_low_water(struct pool *pool);
@@ -219,14 +289,9 @@ struct volume *volume_find(struct pool *pool, u32 id);
 struct volume *volume_get(struct dm_target *ti, struct pool *pool,
 			  struct dm_dev *pool_dev, u32 id);
 void volume_put(struct volume *vol);
-void volumes_release_orphans(void);
+void volumes_release_orphans(struct pool *pool);
+int pool_delete(struct pool *pool, u32 id);
 void volumes_exit(void);
-
-/* Its table was taken from below what uses it, see volume.c. */
-static inline bool volume_is_orphan(const struct volume *vol)
-{
-	return !list_empty(&vol->orphan);
-}
 
 /* bio.c */
 int volume_bio(struct volume *vol, struct bio *bio);
@@ -245,10 +310,23 @@ size_t volume_recovery_write(struct dm_target *ti, pgoff_t pgoff, void *addr,
 int pool_message(struct pool *pool, unsigned int argc, char **argv,
 		 char *result, unsigned int maxlen);
 
+/* grants.c */
+struct grants *grants_get(struct pool *pool, u32 id);
+void grants_put(struct pool *pool, u32 id);
+void grants_forget(struct pool *pool, u32 id);
+void grants_exit(struct pool *pool);
+void grants_note(struct volume *vol, u64 vblk, u64 nr);
+int grants_look(struct grants_look *l);
+bool grants_unchanged(const struct grants_look *l, u32 id);
+void grants_drop(const struct grants_look *l);
+bool sb_is_frozen(const struct super_block *sb);
+
 /* snapshot.c */
-void volume_note_grant(struct volume *vol, u64 vblk, u64 nr);
+int snapshots_init(void);
+void snapshots_exit(void);
 int pool_snapshot(struct pool *pool, struct daxcow_volume_desc *d,
 		  unsigned int nr);
+int pool_rollback(struct pool *pool, u32 id, u32 from);
 
 /* control.c */
 int control_init(void);

@@ -38,12 +38,14 @@ static int volume_bind(struct volume_table *vt, struct dm_target *ti, u32 id)
 		ti->error = "Not an active daxcow pool: name the pool's device, not the one that it is on";
 		return -EINVAL;
 	}
-	mutex_lock(&pools_lock);
 	pool = pool_find(pool_md);
 	if (!pool) {
 		ti->error = "Not an active daxcow pool: start it first (daxcow start)";
 		ret = -EINVAL;
-	} else if (!pool->ti || dm_suspended(pool->ti)) {
+		goto out_put_md;
+	}
+	mutex_lock(&pool->volumes_lock);
+	if (pool_is_suspended(pool)) {
 		ti->error = "Unable to activate volume while its pool is suspended";
 		ret = -EINVAL;
 	} else {
@@ -56,7 +58,9 @@ static int volume_bind(struct volume_table *vt, struct dm_target *ti, u32 id)
 		if (ret)
 			volume_put(vt->vol);
 	}
-	mutex_unlock(&pools_lock);
+	mutex_unlock(&pool->volumes_lock);
+	pool_put(pool);
+out_put_md:
 	dm_put(pool_md);
 	return ret;
 }
@@ -114,10 +118,13 @@ out_free:
 static void volume_dtr(struct dm_target *ti)
 {
 	struct volume_table *vt = ti->private;
+	struct pool *pool = vt->vol->pool;
 
-	mutex_lock(&pools_lock);
+	refcount_inc(&pool->users);
+	mutex_lock(&pool->volumes_lock);
 	volume_put(vt->vol);
-	mutex_unlock(&pools_lock);
+	mutex_unlock(&pool->volumes_lock);
+	pool_put(pool);
 	dm_put_device(ti, vt->pool_dev);
 	kfree(vt);
 }

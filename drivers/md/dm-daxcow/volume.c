@@ -26,19 +26,12 @@
 
 static void do_orphans(struct work_struct *ws);
 
-/* Under pools_lock. */
-static LIST_HEAD(orphans);
 static DECLARE_DELAYED_WORK(orphan_work, do_orphans);
 
 struct volume *volume_find(struct pool *pool, u32 id)
 {
-	struct volume *vol;
-
-	lockdep_assert_held(&pools_lock);
-	list_for_each_entry(vol, &pool->volumes, list)
-		if (vol->id == id)
-			return vol;
-	return NULL;
+	lockdep_assert_held(&pool->volumes_lock);
+	return xa_load(&pool->volumes, id);
 }
 
 /* Not so when it is being removed: then it is closed already. */
@@ -54,16 +47,16 @@ static bool device_is_open(const struct volume *vol)
 	return open;
 }
 
+/* The caller has a reference to the pool that is not the volume's. */
 static void volume_free(struct volume *vol)
 {
 	struct pool *pool = vol->pool;
 	struct file *pool_file = vol->pool_file;
 
-	spin_lock(&pool->lock);
-	list_del(&vol->list);
-	spin_unlock(&pool->lock);
+	lockdep_assert_held(&pool->volumes_lock);
+	xa_erase(&pool->volumes, vol->id);
 	volume_dax_exit(vol);
-	xa_destroy(&vol->granted);
+	grants_put(pool, vol->id);
 	daxcow_close(vol->core);
 	kfree(vol);
 	pool_put(pool);
@@ -75,30 +68,34 @@ static void orphan_begin(struct volume *vol)
 	DMWARN("volume %u was taken from below what uses it: it stays open until device %u:%u is closed",
 	       vol->id, MAJOR(vol->devt), MINOR(vol->devt));
 	__module_get(THIS_MODULE);
-	list_add(&vol->orphan, &orphans);
+	vol->orphan = true;
+	xa_set_mark(&vol->pool->volumes, vol->id, VOLUME_ORPHAN);
 	schedule_delayed_work(&orphan_work, ORPHAN_INTERVAL);
 }
 
 /* The module's exit waits for the work that may call this. */
 static void orphan_end(struct volume *vol)
 {
-	list_del_init(&vol->orphan);
+	vol->orphan = false;
+	xa_clear_mark(&vol->pool->volumes, vol->id, VOLUME_ORPHAN);
 	module_put(THIS_MODULE);
 }
 
 /**
  * volumes_release_orphans() - close orphans whose devices nobody uses any more
+ * @pool:	theirs
  *
  * For those that would be told that a volume is in use.
  *
- * Context: under pools_lock.
+ * Context: under volumes_lock, with a reference to the pool.
  */
-void volumes_release_orphans(void)
+void volumes_release_orphans(struct pool *pool)
 {
-	struct volume *vol, *next;
+	struct volume *vol;
+	unsigned long id;
 
-	lockdep_assert_held(&pools_lock);
-	list_for_each_entry_safe(vol, next, &orphans, orphan) {
+	lockdep_assert_held(&pool->volumes_lock);
+	xa_for_each_marked(&pool->volumes, id, vol, VOLUME_ORPHAN) {
 		if (device_is_open(vol))
 			continue;
 		DMINFO("volume %u is not in use any more", vol->id);
@@ -109,11 +106,20 @@ void volumes_release_orphans(void)
 
 static void do_orphans(struct work_struct *ws)
 {
-	mutex_lock(&pools_lock);
-	volumes_release_orphans();
-	if (!list_empty(&orphans))
+	bool again = false;
+	struct pool *pool;
+	u64 nr = 0;
+
+	while ((pool = pool_next(nr))) {
+		nr = pool->nr;
+		mutex_lock(&pool->volumes_lock);
+		volumes_release_orphans(pool);
+		again |= xa_marked(&pool->volumes, VOLUME_ORPHAN);
+		mutex_unlock(&pool->volumes_lock);
+		pool_put(pool);
+	}
+	if (again)
 		schedule_delayed_work(&orphan_work, ORPHAN_INTERVAL);
-	mutex_unlock(&pools_lock);
 }
 
 /* What failed while it was not active. */
@@ -126,47 +132,62 @@ static void log_bad(const struct volume *vol)
 		       vol->id, nr);
 }
 
+static char *open_error(int err)
+{
+	switch (err) {
+	case -ENOENT:
+		return "No volume with this id: see dmsetup message <pool> 0 list 0";
+	case -EIO:
+		return "The memory of one of the volume's tables failed: see the kernel log";
+	case -ENOMEM:
+		return "Not enough memory";
+	default:
+		return "Cannot open the volume";
+	}
+}
+
 static struct volume *volume_new(struct dm_target *ti, struct pool *pool,
 				 struct dm_dev *pool_dev, u32 id)
 {
 	struct volume *vol;
-	int ret;
+	int ret = -ENOMEM;
 
 	vol = kzalloc(sizeof(*vol), GFP_KERNEL);
-	if (!vol) {
-		ti->error = "Not enough memory";
-		return ERR_PTR(-ENOMEM);
-	}
-	ret = daxcow_open(pool->core, id, &vol->core);
-	if (ret) {
-		ti->error = ret == -ENOENT ? "No volume with this id: see dmsetup message <pool> 0 list 0" :
-			    ret == -EIO ? "The memory of one of the volume's tables failed: see the kernel log" :
-					  "Cannot open the volume";
-		goto out_free;
-	}
-	ret = volume_dax_init(vol);
-	if (ret) {
-		ti->error = "Not enough memory";
-		goto out_close;
-	}
+	if (!vol)
+		goto out;
 	vol->pool = pool;
-	vol->pool_file = get_file(pool_dev->bdev_file);
 	vol->id = id;
 	vol->md = dm_table_get_md(ti->table);
 	vol->devt = disk_devt(dm_disk(vol->md));
-	xa_init(&vol->granted);
-	INIT_LIST_HEAD(&vol->orphan);
-	spin_lock(&pool->lock);
-	list_add(&vol->list, &pool->volumes);
-	spin_unlock(&pool->lock);
+	ret = daxcow_open(pool->core, id, &vol->core);
+	if (ret)
+		goto out_free;
+	ret = volume_dax_init(vol);
+	if (ret)
+		goto out_close;
+	vol->grants = grants_get(pool, id);
+	ret = vol->grants ? 0 : -ENOMEM;
+	if (ret)
+		goto out_dax;
+	/* from here on a snapshot knows that it is active */
+	ret = xa_err(xa_store(&pool->volumes, id, vol, GFP_KERNEL));
+	if (ret)
+		goto out_grants;
+	vol->pool_file = get_file(pool_dev->bdev_file);
 	refcount_inc(&pool->users);
 	log_bad(vol);
 	return vol;
 
+out_grants:
+	grants_put(pool, id);
+out_dax:
+	volume_dax_exit(vol);
 out_close:
 	daxcow_close(vol->core);
 out_free:
 	kfree(vol);
+out:
+	ti->error = open_error(ret);
 	return ERR_PTR(ret);
 }
 
@@ -177,7 +198,7 @@ out_free:
  * @pool_dev:	its device, as the table has it
  * @id:		of the volume
  *
- * Context: under pools_lock.
+ * Context: under volumes_lock, with a reference to the pool.
  * Return: the volume, -EBUSY when it is active under another name, or what
  * daxcow_open() returns.
  */
@@ -187,17 +208,17 @@ struct volume *volume_get(struct dm_target *ti, struct pool *pool,
 	struct mapped_device *md = dm_table_get_md(ti->table);
 	struct volume *vol;
 
-	volumes_release_orphans();
+	volumes_release_orphans(pool);
 	vol = volume_find(pool, id);
 	if (vol && vol->md != md) {
-		ti->error = volume_is_orphan(vol) ? "Volume is still in use by what was on its device when that was removed by force: unmount it" :
+		ti->error = vol->orphan ? "Volume is still in use by what was on its device when that was removed by force: unmount it" :
 					  "Volume is active under another name";
 		return ERR_PTR(-EBUSY);
 	}
 	if (!vol)
 		vol = volume_new(ti, pool, pool_dev, id);
 	if (!IS_ERR(vol)) {
-		if (volume_is_orphan(vol))
+		if (vol->orphan)
 			orphan_end(vol);
 		vol->users++;
 	}
@@ -205,20 +226,43 @@ struct volume *volume_get(struct dm_target *ti, struct pool *pool,
 }
 
 /**
- * volume_put() - a table that named a volume goes away
+ * volume_put() - a table that named a volume goes away, or who worked on it is done
  * @vol:	the volume
  *
- * Context: under pools_lock.
+ * Context: under volumes_lock, with a reference to the pool.
  */
 void volume_put(struct volume *vol)
 {
-	lockdep_assert_held(&pools_lock);
+	lockdep_assert_held(&vol->pool->volumes_lock);
 	if (--vol->users)
 		return;
 	if (vol->live && device_is_open(vol))
 		orphan_begin(vol);
 	else
 		volume_free(vol);
+}
+
+/**
+ * pool_delete() - delete a volume
+ * @pool:	the pool
+ * @id:		of the volume
+ *
+ * Who may still write to its pages (see grants.c) keeps these from being used
+ * again, and nothing else.
+ *
+ * Return: as daxcow_delete().
+ */
+int pool_delete(struct pool *pool, u32 id)
+{
+	int ret;
+
+	mutex_lock(&pool->volumes_lock);
+	volumes_release_orphans(pool);
+	ret = daxcow_delete(pool->core, id);
+	if (!ret)
+		grants_forget(pool, id);
+	mutex_unlock(&pool->volumes_lock);
+	return ret;
 }
 
 void volumes_exit(void)

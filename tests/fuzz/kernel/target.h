@@ -71,12 +71,12 @@ int dm_read_arg_group(const struct dm_arg *arg, struct dm_arg_set *as,
 		      unsigned int *num, char **error);
 
 /* of the module, beside message.c and args.c */
-extern struct mutex pools_lock;
-void volumes_release_orphans(void);
 int pool_message(struct pool *pool, unsigned int argc, char **argv, char *result,
 		 unsigned int maxlen);
 int pool_snapshot(struct pool *pool, struct daxcow_volume_desc *d,
 		  unsigned int nr);
+int pool_delete(struct pool *pool, u32 id);
+int pool_rollback(struct pool *pool, u32 id, u32 from);
 int pool_pages(struct pool *pool, char *result, unsigned int maxlen);
 bool pool_drain(struct pool *pool);
 u64 pool_count_bad(struct pool *pool, u32 volume);
