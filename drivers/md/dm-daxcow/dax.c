@@ -14,6 +14,7 @@
  * intents go through the engine's lock; a second one that finds what the
  * first has published finds it durable.
  */
+#include <linux/io.h>
 #include <linux/sched/mm.h>
 #include <linux/uio.h>
 
@@ -70,15 +71,16 @@ static long access_write(struct volume *vol, u64 vblk, u64 nr, u64 *block)
 
 /*
  * A recovery write is done by volume_recovery_write(), whatever address it is given.
- * Of a block that is bad, which may be shared with others, it gets one that is good
- * for nothing, so that nobody can keep it; and no page frame.
+ * For a block that is bad, which may be shared with others, that is one of a page that
+ * is good for nothing, so that nobody can keep the block's. As a page frame it is
+ * different from the block's, so who has that mapped is taken it away.
  */
-static long access_sink(struct pool *pool, void **kaddr, const pfn_t *pfn)
+static long access_sink(struct pool *pool, void **kaddr, pfn_t *pfn)
 {
-	if (pfn)
-		return -EHWPOISON;
 	if (kaddr)
 		*kaddr = pool->sink;
+	if (pfn)
+		*pfn = phys_to_pfn_t(virt_to_phys(pool->sink), PFN_DEV);
 	return 1;
 }
 

@@ -30,6 +30,11 @@
  *
  * An owner that is not active has nobody to tell. It reads an error.
  *
+ * Was somebody not told, or told later (see told.c), or the answer was an error, then a process that had the page
+ * mapped may still have it: "not recovered" is what is returned then, which makes the
+ * kernel kill the one that has touched it. Else it would run into the same machine
+ * check again, for ever.
+ *
  * A table that failed has no process either: what is below it is not lost, but
  * cannot be found any more, so whoever has it mapped goes on, and whoever asks
  * gets an error. The log says which volumes and ranges that is.
@@ -39,7 +44,6 @@
  * it is looked at from time to time, and so is what the device has found out by
  * itself (a scrub).
  */
-#include <linux/bsearch.h>
 #include <linux/delay.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
@@ -67,118 +71,6 @@ static DEFINE_MUTEX(claim_lock);
 static struct holder {
 	const char *name;
 } holder = { DM_MSG_PREFIX };
-
-/* ---- volumes that can be told ---- */
-
-/**
- * struct volume_dax - what is told of failures for a volume
- * @ref:	the volume has one, and each failure that is being told
- * @dev:	of its mapped device; NULL while the volume has no DAX
- * @begin:	where the volume begins on that, in blocks
- */
-struct volume_dax {
-	struct kref ref;
-	struct dax_device *dev;
-	u64 begin;
-};
-
-static void volume_dax_free(struct kref *ref)
-{
-	struct volume_dax *d = container_of(ref, struct volume_dax, ref);
-
-	if (d->dev)
-		put_dax(d->dev);
-	kfree(d);
-}
-
-/* -ENOMEM */
-int volume_dax_init(struct volume *vol)
-{
-	vol->dax = kzalloc(sizeof(*vol->dax), GFP_KERNEL);
-	if (!vol->dax)
-		return -ENOMEM;
-	kref_init(&vol->dax->ref);
-	return 0;
-}
-
-/* Nobody finds the volume any more. */
-void volume_dax_exit(struct volume *vol)
-{
-	kref_put(&vol->dax->ref, volume_dax_free);
-}
-
-/*
- * The volume's device is live, and has DAX or not. Before it is used: nobody can
- * have mapped anything of it.
- */
-void volume_dax_live(struct volume *vol, struct dm_target *ti)
-{
-	struct volume_dax *d = vol->dax;
-	struct dax_device *dev;
-	u64 offset;
-
-	if (d->dev)
-		return;
-	d->begin = ti->begin >> BLOCK_SECTORS_SHIFT;
-	dev = fs_dax_get_by_bdev(dm_disk(vol->md)->part0, &offset, NULL, NULL);
-	/* pairs with told_volumes() */
-	smp_store_release(&d->dev, dev);
-}
-
-struct told {
-	u32 id;
-	struct volume_dax *dax;
-};
-
-static int told_cmp(const void *a, const void *b)
-{
-	const struct told *x = a, *y = b;
-
-	return x->id < y->id ? -1 : x->id > y->id;
-}
-
-static const struct told *told_find(const struct told *told, size_t nr, u32 id)
-{
-	const struct told key = { .id = id };
-
-	return bsearch(&key, told, nr, sizeof(*told), told_cmp);
-}
-
-/* The active volumes by id, each with a reference. NULL, *@nr is 0: no memory. */
-static struct told *told_volumes(struct pool *pool, size_t *nr)
-{
-	struct told *told;
-	struct volume *vol;
-	unsigned long id;
-	size_t room = 0;
-
-	*nr = 0;
-	xa_for_each(&pool->volumes, id, vol)
-		room++;
-	/* one that becomes active now does not get a bad block */
-	told = kvcalloc(room ?: 1, sizeof(*told), GFP_NOIO);
-	if (!told)
-		return NULL;
-	/* what is in the list is not freed before it is taken out */
-	xa_lock(&pool->volumes);
-	xa_for_each(&pool->volumes, id, vol) {
-		if (*nr == room)
-			break;
-		if (!smp_load_acquire(&vol->dax->dev))
-			continue;
-		kref_get(&vol->dax->ref);
-		told[(*nr)++] = (struct told) { vol->id, vol->dax };
-	}
-	xa_unlock(&pool->volumes);
-	return told;
-}
-
-static void told_free(struct told *told, size_t nr)
-{
-	while (nr-- > 0)
-		kref_put(&told[nr].dax->ref, volume_dax_free);
-	kvfree(told);
-}
 
 /* ---- places: where blocks are in volumes ---- */
 
@@ -341,25 +233,22 @@ static bool kill_by_page(struct pool *pool, u64 block, int mf_flags)
 #endif
 }
 
-/* Tell what is not in @before. True when somebody takes no failures. */
+/* Tell what is not in @before. True when somebody has not seen to it. */
 static bool tell(const struct places *p, const struct places *before,
 		 int mf_flags)
 {
 	bool deaf = false;
 	size_t i;
-	int ret;
 
 	for (i = 0; i < p->nr; i++) {
 		const struct place *x = &p->at[i];
-		const struct volume_dax *d;
 
 		if (places_have(before, x))
 			continue;
-		d = told_find(p->told, p->nr_told, x->volume)->dax;
-		ret = dax_holder_notify_failure(d->dev,
-						(d->begin + x->start) << PAGE_SHIFT,
-						x->nr << PAGE_SHIFT, mf_flags);
-		deaf |= ret == -EOPNOTSUPP;
+		/* -EOPNOTSUPP: no file system, or one that does not take failures */
+		if (volume_tell(told_find(p->told, p->nr_told, x->volume)->dax,
+				x->start, x->nr, mf_flags))
+			deaf = true;
 	}
 	return deaf;
 }
@@ -373,8 +262,7 @@ static void tell_all(struct pool *pool, int mf_flags)
 	DMWARN("%s: the data device is being removed", dm_device_name(pool->md));
 	told = told_volumes(pool, &nr);
 	for (i = 0; i < nr; i++)
-		dax_holder_notify_failure(told[i].dax->dev, 0, U64_MAX,
-					  mf_flags);
+		volume_tell_removal(told[i].dax, mf_flags);
 	if (told)
 		told_free(told, nr);
 }
@@ -479,7 +367,10 @@ static int tell_owners(struct pool *pool, u64 block, u64 nr, int mf_flags,
 	return ret;
 }
 
-/* Blocks of a pool have failed. Returns 0, or -ENOMEM: some may not know. */
+/*
+ * Blocks of a pool have failed. Returns 0, -ENOMEM: some may not know, or -EIO: the
+ * same, and it is not known who.
+ */
 static int pool_failed(struct pool *pool, u64 block, u64 nr, int mf_flags)
 {
 	struct places before = { .nr = 0 };
@@ -500,10 +391,12 @@ static int pool_failed(struct pool *pool, u64 block, u64 nr, int mf_flags)
 	for (b = block; b < block + nr && deaf; b++)
 		killed &= kill_by_page(pool, b, mf_flags);
 	if (!killed)
-		DMWARN_LIMIT("%s: block %llu failed: what is above one of its volumes does not take memory failures; processes that map it get SIGBUS when they touch it",
+		DMWARN_LIMIT("%s: block %llu failed: what is above one of its volumes does not take memory failures, or is suspended; processes that map it are killed when they touch it",
 			     dm_device_name(pool->md), block);
 	pool_event(pool);
-	return min(ret, 0);
+	if (ret < 0)
+		return ret;
+	return killed ? 0 : -EIO;
 }
 
 static int pool_failed_range(struct pool *pool, u64 first, u64 nr, int mf_flags)

@@ -10,9 +10,12 @@ static int __init daxcow_init(void)
 {
 	int ret;
 
-	ret = snapshots_init();
+	ret = told_init();
 	if (ret)
 		return ret;
+	ret = snapshots_init();
+	if (ret)
+		goto out_told;
 	ret = dm_register_target(&pool_target);
 	if (ret)
 		goto out_snapshots;
@@ -35,6 +38,8 @@ out_pool:
 	dm_unregister_target(&pool_target);
 out_snapshots:
 	snapshots_exit();
+out_told:
+	told_exit();
 	return ret;
 }
 
@@ -45,6 +50,7 @@ static void __exit daxcow_exit(void)
 	dm_unregister_target(&pool_target);
 	snapshots_exit();
 	volumes_exit();
+	told_exit();
 }
 
 module_init(daxcow_init);

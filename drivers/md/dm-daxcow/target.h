@@ -268,10 +268,31 @@ void pool_grace_period(struct pool *pool);
 void pool_event(struct pool *pool);
 void pool_check_mode(struct pool *pool);
 
-/* failure.c */
+/* told.c */
+
+/**
+ * struct told - a volume that can be told of failures
+ * @id:		of the volume
+ * @dax:	a reference
+ */
+struct told {
+	u32 id;
+	struct volume_dax *dax;
+};
+
+int told_init(void);
+void told_exit(void);
+struct told *told_volumes(struct pool *pool, size_t *nr);
+const struct told *told_find(const struct told *told, size_t nr, u32 id);
+void told_free(struct told *told, size_t nr);
+int volume_tell(struct volume_dax *d, u64 start, u64 nr, int mf_flags);
+void volume_tell_removal(struct volume_dax *d, int mf_flags);
 int volume_dax_init(struct volume *vol);
 void volume_dax_exit(struct volume *vol);
 void volume_dax_live(struct volume *vol, struct dm_target *ti);
+void volume_dax_suspend(struct volume *vol);
+
+/* failure.c */
 int pool_claim(struct pool *pool);
 void pool_unclaim(struct pool *pool);
 int pool_device_bad(struct pool *pool, struct daxcow_host *host);

@@ -150,6 +150,7 @@ static void volume_presuspend(struct dm_target *ti)
 {
 	struct volume_table *vt = ti->private;
 
+	volume_dax_suspend(vt->vol);
 	if (dm_noflush_suspending(ti))
 		pool_requeue(vt->vol);
 }

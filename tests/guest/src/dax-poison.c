@@ -59,7 +59,7 @@ int main(int argc, char **argv)
 		return argc == 3;
 	}
 	ret = madvise((void *)page, 4096, MADV_HWPOISON);
-	if (ret && errno != EBUSY)
+	if (ret && errno != EBUSY && errno != EIO)
 		err(2, "MADV_HWPOISON");
 	printf("madvise: %s\n", ret ? strerror(errno) : "done");
 	if (argc == 3)
