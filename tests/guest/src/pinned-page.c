@@ -16,6 +16,7 @@
  *   pmd	into some pages of a mapping by PMDs
  *   pmd-store	the same, and a store next to them before the data comes
  *   twice	into a page that two snapshots are taken of meanwhile
+ *   joint	the same, in one instant
  *   busy	a write from a page that both have mapped: is it done at all?
  *   out	a write from pages that origin and snapshot share; both store
  *   owner	a write from pages whose owners leave, and the pool gets full
@@ -393,7 +394,10 @@ static void compare_pfns(const struct dma *d, const struct file *f,
 	       same, PAGES);
 }
 
-static void read_into(struct dma *d, bool pmd, bool stores, bool twice)
+/* A second snapshot of the same origin: none, after the first one, with it. */
+enum second { NONE, AFTER, TOGETHER };
+
+static void read_into(struct dma *d, bool pmd, bool stores, enum second second)
 {
 	static uint64_t before[PAGES];
 	struct file *f, *s, *s2 = NULL;
@@ -405,13 +409,21 @@ static void read_into(struct dma *d, bool pmd, bool stores, bool twice)
 	hold(d, f->path, pmd, true);
 	for (i = 0; i < PAGES; i++)
 		before[i] = pfn(f->map, i);
-	s = snapshot("base", "s", pmd);
+	if (second == TOGETHER) {
+		if (try("timeout 60 daxcow snapshot pool base=s base=s2"))
+			errx(2, "%s: no snapshots can be taken", step);
+		s = attach("s", pmd);
+		s2 = attach("s2", pmd);
+		compare_pfns(d, f, s2, before);
+	} else {
+		s = snapshot("base", "s", pmd);
+	}
 	compare_pfns(d, f, s, before);
 	compare(s, "at first");
-	if (twice) {
+	if (second == AFTER)
 		s2 = snapshot("base", "s2", pmd);
+	if (s2)
 		compare(s2, "at first");
-	}
 	for (i = 0; stores && i < d->nr; i++) {
 		store(f, d->page[i], SPOT, STORE);
 		store(f, d->page[i] + 1, SPOT, STORE);
@@ -578,15 +590,17 @@ int main(int argc, char **argv)
 
 	step = argc == 2 ? argv[1] : "?";
 	if (!strcmp(step, "one"))
-		read_into(&one, false, true, false);
+		read_into(&one, false, true, NONE);
 	else if (!strcmp(step, "many"))
-		read_into(&many, false, true, false);
+		read_into(&many, false, true, NONE);
 	else if (!strcmp(step, "pmd"))
-		read_into(&pmd, true, false, false);
+		read_into(&pmd, true, false, NONE);
 	else if (!strcmp(step, "pmd-store"))
-		read_into(&pmd, true, true, false);
+		read_into(&pmd, true, true, NONE);
 	else if (!strcmp(step, "twice"))
-		read_into(&one, false, false, true);
+		read_into(&one, false, false, AFTER);
+	else if (!strcmp(step, "joint"))
+		read_into(&one, false, false, TOGETHER);
 	else if (!strcmp(step, "busy"))
 		write_from_mapped(&one);
 	else if (!strcmp(step, "out"))
@@ -594,7 +608,7 @@ int main(int argc, char **argv)
 	else if (!strcmp(step, "owner"))
 		write_from_left(&many);
 	else
-		errx(2, "usage: pinned-page one|many|pmd|pmd-store|twice|busy|out|owner");
+		errx(2, "usage: pinned-page one|many|pmd|pmd-store|twice|joint|busy|out|owner");
 	printf("%s: %s\n", step, bad ? "WRONG" : "as it should be");
 	return bad;
 }
