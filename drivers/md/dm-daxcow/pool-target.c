@@ -217,11 +217,11 @@ static void pool_resume(struct dm_target *ti)
 
 	spin_lock(&pool->lock);
 	pool->ti = ti;
-	pool->features.error_if_no_space = pt->features.error_if_no_space;
 	pool->features.ignore_discard = pt->features.ignore_discard;
 	pool->low_water = pt->low_water;
 	pool->low_water_sent = false;
 	spin_unlock(&pool->lock);
+	pool_set_no_space(pool, pt->features.error_if_no_space);
 	daxcow_set_cow(pool->core, pt->features.cow);
 	WRITE_ONCE(pool->suspending, false);
 	pool_wake(pool);
@@ -238,8 +238,8 @@ static void status_info(struct pool *pool, char *result, unsigned int maxlen)
 	       pool_mode_name(pool),
 	       pool->features.ignore_discard ? "ignore_discard" :
 					       "no_discard_passdown",
-	       pool->features.error_if_no_space ? "error_if_no_space" :
-						  "queue_if_no_space", 0);
+	       pool_fails_without_space(pool) ? "error_if_no_space" :
+						"queue_if_no_space", 0);
 }
 
 static void status_table(struct pool_table *pt, char *result,

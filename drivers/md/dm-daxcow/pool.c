@@ -24,6 +24,12 @@ static DECLARE_WAIT_QUEUE_HEAD(pools_wait);
 /* As dm-thin's, in seconds; 0 waits for ever. */
 unsigned int no_space_timeout_secs = 60;
 
+/*
+ * What a write of one block needs at most, with its nodes: with less the pool is
+ * still full, or what waits would find that again and again.
+ */
+#define ROOM_TO_GO_ON	(DAXCOW_MAX_LEVEL + 2)
+
 /* Busy blocks (DMA) are looked at again after this. */
 #define BUSY_RETRY	msecs_to_jiffies(100)
 
@@ -325,6 +331,36 @@ const char *pool_mode_name(const struct pool *pool)
 	}
 }
 
+/* Whether who finds no space is told so, and does not wait. */
+bool pool_fails_without_space(const struct pool *pool)
+{
+	return READ_ONCE(pool->features.error_if_no_space) ||
+	       READ_ONCE(pool->no_space_expired);
+}
+
+/* The pool is full from now on, or what it does then has changed. */
+static void no_space_begin(struct pool *pool)
+{
+	unsigned long wait = (unsigned long)no_space_timeout_secs * HZ;
+
+	lockdep_assert_held(&pool->lock);
+	pool->no_space_expired = false;
+	pool->no_space_until = jiffies + wait;
+	if (wait && !pool->features.error_if_no_space)
+		mod_delayed_work(pool->wq, &pool->no_space_timeout, wait);
+	else
+		cancel_delayed_work(&pool->no_space_timeout);
+}
+
+/* It is not full any more: the next time it waits as long as the first time. */
+static void no_space_end(struct pool *pool)
+{
+	lockdep_assert_held(&pool->lock);
+	pool->no_space_expired = false;
+	/* one that runs already looks at the mode, and at the time */
+	cancel_delayed_work(&pool->no_space_timeout);
+}
+
 static void set_mode(struct pool *pool, enum pool_mode mode)
 {
 	static const char * const names[] = {
@@ -337,9 +373,13 @@ static void set_mode(struct pool *pool, enum pool_mode mode)
 	lockdep_assert_held(&pool->lock);
 	if (pool->mode == mode)
 		return;
-	if (mode == POOL_OUT_OF_SPACE)
-		how = pool->features.error_if_no_space ? " (error IO)" :
-							 " (queue IO)";
+	if (pool->mode == POOL_OUT_OF_SPACE)
+		no_space_end(pool);
+	if (mode == POOL_OUT_OF_SPACE) {
+		no_space_begin(pool);
+		how = pool_fails_without_space(pool) ? " (error IO)" :
+						       " (queue IO)";
+	}
 	pool->mode = mode;
 	pool->event_due = true;
 	/* a snapshot that waits for a file system gives up */
@@ -384,12 +424,8 @@ static void host_wake(void *ctx)
 void pool_no_space(struct pool *pool)
 {
 	spin_lock(&pool->lock);
-	if (pool->mode == POOL_WRITE) {
+	if (pool->mode == POOL_WRITE)
 		set_mode(pool, POOL_OUT_OF_SPACE);
-		if (no_space_timeout_secs && !pool->features.error_if_no_space)
-			queue_delayed_work(pool->wq, &pool->no_space_timeout,
-					   no_space_timeout_secs * HZ);
-	}
 	spin_unlock(&pool->lock);
 	pool_wake(pool);
 }
@@ -420,15 +456,19 @@ static struct volume **bio_volume(struct bio *bio)
 bool pool_defer(struct volume *vol, struct bio *bio)
 {
 	struct pool *pool = vol->pool;
-	bool keep, requeue;
+	bool keep, requeue, wake;
 
 	spin_lock(&pool->lock);
 	requeue = vol->requeue;
-	keep = requeue || (!pool->features.error_if_no_space &&
+	keep = requeue || (!pool_fails_without_space(pool) &&
 			   pool->mode != POOL_READ_ONLY);
 	if (keep && !requeue)
 		bio_list_add(&pool->deferred, bio);
+	wake = keep && pool->mode != POOL_OUT_OF_SPACE;
 	spin_unlock(&pool->lock);
+	/* space has come since the bio found none: nobody else will look for it */
+	if (wake)
+		pool_wake(pool);
 	if (requeue) {
 		bio->bi_status = BLK_STS_DM_REQUEUE;
 		bio_endio(bio);
@@ -487,30 +527,63 @@ static void do_no_space_timeout(struct work_struct *ws)
 {
 	struct pool *pool = container_of(to_delayed_work(ws), struct pool,
 					 no_space_timeout);
+	bool expired;
 
 	spin_lock(&pool->lock);
-	if (pool->mode == POOL_OUT_OF_SPACE && !pool->features.error_if_no_space) {
-		pool->features.error_if_no_space = true;
+	expired = pool->mode == POOL_OUT_OF_SPACE &&
+		  !pool_fails_without_space(pool) &&
+		  !time_before(jiffies, pool->no_space_until);
+	if (expired) {
+		pool->no_space_expired = true;
 		DMWARN("%s: no space for %u s: switching to error IO. Delete snapshots or grow the pool.",
 		       dm_device_name(pool->md), no_space_timeout_secs);
 	}
 	spin_unlock(&pool->lock);
-	fail_deferred(pool);
+	if (expired)
+		fail_deferred(pool);
 }
 
-/* Bios that found no space are tried again, by the worker. */
-void pool_retry_deferred(struct pool *pool)
+/**
+ * pool_set_no_space() - what a table says that a full pool does
+ * @pool:	the pool
+ * @error:	fail writes, and do not let them wait
+ *
+ * If it is full now, that begins anew: the time in which space may be made, for
+ * writes that wait, or their failing.
+ */
+void pool_set_no_space(struct pool *pool, bool error)
+{
+	spin_lock(&pool->lock);
+	pool->features.error_if_no_space = error;
+	if (pool->mode == POOL_OUT_OF_SPACE)
+		no_space_begin(pool);
+	spin_unlock(&pool->lock);
+	if (error)
+		fail_deferred(pool);
+}
+
+/* As soon as there is space the pool is as its table says. */
+static void leave_no_space(struct pool *pool)
+{
+	if (READ_ONCE(pool->mode) != POOL_OUT_OF_SPACE ||
+	    daxcow_room(pool->core) < ROOM_TO_GO_ON)
+		return;
+	spin_lock(&pool->lock);
+	if (pool->mode == POOL_OUT_OF_SPACE)
+		set_mode(pool, POOL_WRITE);
+	spin_unlock(&pool->lock);
+}
+
+/*
+ * Bios that found no space are tried again. They fail when the pool has become
+ * read-only.
+ */
+static void retry_deferred(struct pool *pool)
 {
 	struct bio_list bios;
 	struct bio *bio;
 
-	if (READ_ONCE(pool->mode) == POOL_OUT_OF_SPACE &&
-	    daxcow_room(pool->core)) {
-		spin_lock(&pool->lock);
-		set_mode(pool, POOL_WRITE);
-		spin_unlock(&pool->lock);
-	}
-	if (READ_ONCE(pool->mode) != POOL_WRITE)
+	if (READ_ONCE(pool->mode) == POOL_OUT_OF_SPACE)
 		return;
 	take_deferred(pool, &bios);
 	while ((bio = bio_list_pop(&bios)))
@@ -582,8 +655,9 @@ static void do_reclaim(struct work_struct *ws)
 			cond_resched();
 	}
 	memalloc_noio_restore(noio);
+	leave_no_space(pool);
 	send_event(pool);
-	pool_retry_deferred(pool);
+	retry_deferred(pool);
 	daxcow_pool_info(pool->core, &info);
 	if (info.nr_pending)
 		queue_delayed_work(pool->wq, &pool->reclaim, BUSY_RETRY);

@@ -101,6 +101,8 @@ enum pool_state {
  * @wq:		reclaim and deferred bios
  * @reclaim:	frees what owners have left
  * @no_space_timeout: fails bios that waited too long
+ * @no_space_until: not before that
+ * @no_space_expired: they fail at once now, until there is space
  * @look:	for blocks that have become bad, or good again
  * @ti:		the live table's target
  * @lock:	mode, deferred, low water
@@ -144,6 +146,8 @@ struct pool {
 	struct workqueue_struct *wq;
 	struct delayed_work reclaim;
 	struct delayed_work no_space_timeout;
+	unsigned long no_space_until;
+	bool no_space_expired;
 	struct delayed_work look;
 	struct dm_target *ti;
 	struct features features;
@@ -259,7 +263,8 @@ void pool_wake(struct pool *pool);
 void pool_no_space(struct pool *pool);
 void pool_check_low_water(struct pool *pool);
 const char *pool_mode_name(const struct pool *pool);
-void pool_retry_deferred(struct pool *pool);
+bool pool_fails_without_space(const struct pool *pool);
+void pool_set_no_space(struct pool *pool, bool error);
 bool pool_defer(struct volume *vol, struct bio *bio);
 void pool_requeue(struct volume *vol);
 bool pool_drain(struct pool *pool);
