@@ -62,7 +62,10 @@ void *plat_alloc(size_t size);
 void plat_fail_alloc(long n);
 #define kvzalloc(size, gfp)	plat_alloc(size)
 #define kvcalloc(n, size, gfp)	plat_alloc((size_t)(n) * (size))
+#define vcalloc(n, size)	plat_alloc((size_t)(n) * (size))
+#define vzalloc(size)		plat_alloc(size)
 #define kvfree(p)		free(p)
+#define vfree(p)		free(p)
 
 static inline unsigned int hweight64(u64 x)
 {

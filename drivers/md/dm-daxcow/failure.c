@@ -48,6 +48,7 @@
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/sort.h>
+#include <linux/vmalloc.h>
 
 #include "target.h"
 
@@ -592,7 +593,7 @@ static u64 device_next_bad(struct pool *pool, u64 block, u64 end)
 /**
  * pool_device_bad() - what the device calls bad, for load
  * @pool:	with its dax_dev and nr_blocks
- * @host:	gets the list, which is to be freed with kvfree()
+ * @host:	gets the list, which is to be freed with vfree()
  *
  * Return: 0 or -ENOMEM.
  */
@@ -605,14 +606,14 @@ int pool_device_bad(struct pool *pool, struct daxcow_host *host)
 	       pool->nr_blocks) {
 		if (nr == room) {
 			room = room ? room * 2 : 64;
-			more = kvcalloc(room, sizeof(*more), GFP_KERNEL);
+			more = vcalloc(room, sizeof(*more));
 			if (!more) {
-				kvfree(list);
+				vfree(list);
 				return -ENOMEM;
 			}
 			if (nr)
 				memcpy(more, list, nr * sizeof(*list));
-			kvfree(list);
+			vfree(list);
 			list = more;
 		}
 		list[nr++] = block++;

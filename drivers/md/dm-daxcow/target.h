@@ -93,6 +93,7 @@ enum pool_state {
  * @holds:	it is this pool for which the module is the holder of @dax_dev
  * @failing:	held for reading while a failure is told
  * @segments:	where its memory lies, sorted
+ * @by_pfn:	their indexes, sorted by where they lie
  * @vaddr:	vmap of the segments when there are several
  * @nr_blocks:	of the device that are mapped
  * @sink:	a page that is nobody's: what a recovery write is given for a block
@@ -136,7 +137,8 @@ struct pool {
 	bool holds;
 	struct rw_semaphore failing;
 	struct segment *segments;
-	unsigned int nr_segments;
+	unsigned int nr_segments, room_segments;
+	u32 *by_pfn;
 	void *base;
 	void *vaddr;
 	u64 nr_blocks;

@@ -26,8 +26,7 @@ static struct bad_map *map_alloc(u64 nr_blocks)
 {
 	struct bad_map *map;
 
-	map = kvzalloc(sizeof(*map) + (nr_blocks + BITS - 1) / BITS * sizeof(u64),
-		       GFP_KERNEL);
+	map = vzalloc(sizeof(*map) + (nr_blocks + BITS - 1) / BITS * sizeof(u64));
 	if (map)
 		map->nr_blocks = nr_blocks;
 	return map;
@@ -205,7 +204,7 @@ void bad_exit(struct daxcow_pool *pool)
 	while (map) {
 		struct bad_map *older = map->older;
 
-		kvfree(map);
+		vfree(map);
 		map = older;
 	}
 }

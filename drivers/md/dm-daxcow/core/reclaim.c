@@ -58,12 +58,12 @@ static int queue_room(struct queue *q, size_t nr)
 		return 0;
 	while (cap < q->nr + nr)
 		cap *= 2;
-	item = kvcalloc(cap, sizeof(*item), GFP_KERNEL);
+	item = vcalloc(cap, sizeof(*item));
 	if (!item)
 		return -ENOMEM;
 	if (q->nr)
 		memcpy(item, q->item, q->nr * sizeof(*item));
-	kvfree(q->item);
+	vfree(q->item);
 	q->item = item;
 	q->cap = cap;
 	return 0;
@@ -468,6 +468,6 @@ void reclaim_flush(struct daxcow_pool *pool, size_t nr)
 
 void reclaim_exit(struct daxcow_pool *pool)
 {
-	kvfree(pool->incoming.item);
-	kvfree(pool->ready.item);
+	vfree(pool->incoming.item);
+	vfree(pool->ready.item);
 }

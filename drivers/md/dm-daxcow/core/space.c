@@ -168,7 +168,8 @@ int space_init(struct daxcow_pool *pool, u64 nr_blocks)
 
 	if (nr >= NO_CHUNK)
 		return -EINVAL;
-	pool->chunks = kvcalloc(nr, sizeof(*pool->chunks), GFP_KERNEL);
+	/* of 102 TiB it is more than kvcalloc() gives */
+	pool->chunks = vcalloc(nr, sizeof(*pool->chunks));
 	if (!pool->chunks)
 		return -ENOMEM;
 	pool->nr_chunks = nr;
@@ -193,7 +194,7 @@ void space_exit(struct daxcow_pool *pool)
 		if (pool->chunks[c].split)
 			split_free(pool, pool->chunks[c].split);
 	}
-	kvfree(pool->chunks);
+	vfree(pool->chunks);
 }
 
 /* The blocks of the last chunk that now exist. */
@@ -226,18 +227,18 @@ int space_grow(struct daxcow_pool *pool, u64 nr_blocks)
 
 	if (nr >= NO_CHUNK)
 		return -EINVAL;
-	chunks = kvcalloc(nr, sizeof(*chunks), GFP_KERNEL);
+	chunks = vcalloc(nr, sizeof(*chunks));
 	if (!chunks)
 		return -ENOMEM;
 	if (span % DAXCOW_CHUNK_BLOCKS && nr > old) {
 		edge = split_alloc(pool);
 		if (!edge) {
-			kvfree(chunks);
+			vfree(chunks);
 			return -ENOMEM;
 		}
 	}
 	memcpy(chunks, pool->chunks, old * sizeof(*chunks));
-	kvfree(pool->chunks);
+	vfree(pool->chunks);
 	pool->chunks = chunks;
 	if ((pool->nr_blocks + pool->pad) % DAXCOW_CHUNK_BLOCKS)
 		chunk_untrim(pool, old - 1, nr_blocks);

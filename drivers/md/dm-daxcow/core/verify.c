@@ -220,7 +220,7 @@ static u64 *bad_list(struct daxcow_pool *pool, size_t *nr)
 
 	*nr = 0;
 	if (pool->nr_bad)
-		list = kvcalloc(pool->nr_bad, sizeof(*list), GFP_KERNEL);
+		list = vcalloc(pool->nr_bad, sizeof(*list));
 	while (list && *nr < pool->nr_bad) {
 		at += daxcow_bad_find(pool, at, pool->nr_blocks - at);
 		list[(*nr)++] = at++;
@@ -258,6 +258,6 @@ int daxcow_verify(struct daxcow_pool *pool, struct daxcow_report *report)
 		daxcow_unload(again);
 	}
 	mutex_unlock(&pool->lock);
-	kvfree(bad);
+	vfree(bad);
 	return ret;
 }
