@@ -7,7 +7,7 @@
  *
  *   -ENOMEM  no memory; nothing has changed
  *   -ENOSPC  no free block; nothing has changed
- *   -EROFS   the pool was loaded read-only
+ *   -EROFS   the pool is read-only
  *   -EIO     a memory error while copying, or on the way to a block, see
  *            daxcow_bad_add(); nothing has changed
  *   -EUCLEAN a table turned out damaged while in use; nothing has changed
@@ -135,6 +135,9 @@ void daxcow_unload(struct daxcow_pool *pool);
  * @nr_bad:	blocks whose memory failed
  * @nr_retired:	those of them, or of former ones, that nobody owns and that are
  *		not used
+ * @read_only:	nothing can be changed
+ * @unknown:	that is so as long as there are volumes with tables that were bad when
+ *		the pool was loaded; volumes can be deleted
  */
 struct daxcow_pool_info {
 	u64 nr_blocks, nr_free, nr_pending, nr_meta, nr_data;
@@ -145,7 +148,7 @@ struct daxcow_pool_info {
 	u64 dram_bytes;
 	u8 uuid[DAXCOW_UUID_SIZE];
 	char label[DAXCOW_NAME_SIZE];
-	bool read_only;
+	bool read_only, unknown;
 };
 
 void daxcow_pool_info(struct daxcow_pool *pool, struct daxcow_pool_info *info);
@@ -212,7 +215,11 @@ int daxcow_create(struct daxcow_pool *pool, const struct daxcow_volume_desc *d);
 int daxcow_snapshot(struct daxcow_pool *pool,
 		    const struct daxcow_volume_desc *d, unsigned int nr);
 
-/* -ENOENT, -EBUSY when it is open. Space comes back through reclaim. */
+/*
+ * -ENOENT, -EBUSY when it is open. Space comes back through reclaim. Of a volume whose
+ * record is bad, too: if that was so when the pool was loaded the pool has been
+ * read-only, and can be changed again when reclaim is done with the last such volume.
+ */
 int daxcow_delete(struct daxcow_pool *pool, u32 id);
 
 /*
@@ -489,10 +496,10 @@ bool daxcow_exclusive(struct daxcow_pool *pool, u64 block, u64 nr);
  * It keeps its owners. What writes part of it, or would copy it, gets -EIO, and
  * what replaces or unmaps it does so. Nobody is given it, now or when the last
  * owner has left. What is below a table that is bad cannot be found (-EIO); without
- * the superblock or the directory the pool is read-only.
+ * the superblock or the directory the pool is read-only. Needs no memory that might
+ * not be there.
  *
- * Return: 0, -EEXIST when it is bad already, -ERANGE, or -ENOMEM: the pool is
- * read-only then.
+ * Return: 0, -EEXIST when it is bad already, -ERANGE.
  */
 int daxcow_bad_add(struct daxcow_pool *pool, u64 block);
 

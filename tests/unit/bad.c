@@ -34,15 +34,20 @@ static u64 owners(struct rig *r, u64 block, enum daxcow_use *use)
 }
 
 /* Take all that is left. */
-static u64 take_all(struct rig *r, u64 vblk, u64 except)
+static u64 take_all_of(struct rig *r, int v, u64 vblk, u64 except)
 {
 	u64 block, nr = 0;
 
-	while (daxcow_provision(r->vol[0], vblk++, 1, &block) == 1) {
+	while (daxcow_provision(r->vol[v], vblk++, 1, &block) == 1) {
 		assert_int_not_equal(block, except);
 		nr++;
 	}
 	return nr;
+}
+
+static u64 take_all(struct rig *r, u64 vblk, u64 except)
+{
+	return take_all_of(r, 0, vblk, except);
 }
 
 static void free_block_is_not_used(void **state)
@@ -231,16 +236,21 @@ static void table_hides_what_is_below(void **state)
 	assert_int_equal(info_of(r).nr_free, free + 2);
 }
 
-static void load_with(struct rig *r, u64 bad, int want)
+static void load_how(struct rig *r, u64 bad, unsigned int flags, int want)
 {
 	struct daxcow_host host = { .bad = &bad, .nr_bad = 1 };
 
 	rig_close(r);
 	daxcow_unload(r->pool);
-	assert_int_equal(daxcow_load(&r->pool, r->mem, BLOCKS, 0, &host, NULL),
-			 want);
+	assert_int_equal(daxcow_load(&r->pool, r->mem, BLOCKS, flags, &host,
+				     NULL), want);
 	if (want)
 		rig_load(r);
+}
+
+static void load_with(struct rig *r, u64 bad, int want)
+{
+	load_how(r, bad, 0, want);
 }
 
 /* What is bad when the pool is loaded is not looked at. */
@@ -336,6 +346,221 @@ static void record_hides_one_volume(void **state)
 	assert_int_equal(daxcow_open(r->pool, 0, &r->vol[0]), 0);
 }
 
+static int volume_of(void *arg, const struct daxcow_owner *o)
+{
+	*(u32 *)arg = o->volume;
+	return 0;
+}
+
+/* The block of a volume's record, which is destroyed. */
+static u64 lose_record(struct rig *r, u32 id)
+{
+	u32 volume = ~0U;
+	enum daxcow_use use;
+	u64 b;
+
+	for (b = 0; b < BLOCKS; b++) {
+		daxcow_owners(r->pool, b, &use, volume_of, &volume);
+		if (use == DAXCOW_BLOCK_RECORD && volume == id)
+			break;
+	}
+	assert_true(b < BLOCKS);
+	memset((char *)r->mem + b * DAXCOW_BLOCK_SIZE, 0x5a, DAXCOW_BLOCK_SIZE);
+	return b;
+}
+
+/* What is kept for a failure is there before: in a free chunk, ... */
+static void free_chunk_without_memory(void **state)
+{
+	struct rig *r = *state;
+	struct daxcow_pool_info before = info_of(r);
+	u64 p = CHUNK * 20 + 3;
+
+	plat_fail_alloc(0);
+	assert_int_equal(daxcow_bad_add(r->pool, p), 0);
+	plat_fail_alloc(0);
+	assert_int_equal(daxcow_bad_add(r->pool, p + 2), 0);
+	plat_fail_alloc(-1);
+	assert_false(info_of(r).read_only);
+	assert_int_equal(daxcow_bad_find(r->pool, p - 1, 2), 1);
+	assert_int_equal(info_of(r).nr_bad, 2);
+	assert_int_equal(info_of(r).nr_retired, CHUNK);
+	assert_int_equal(info_of(r).nr_free, before.nr_free - CHUNK);
+	/* the rest of the chunk as soon as there is memory */
+	assert_int_equal(daxcow_verify(r->pool, NULL), 0);
+	assert_int_equal(info_of(r).nr_retired, 2);
+	take_all(r, 0, p);
+	assert_int_equal(daxcow_discard(r->vol[0], 0, BLOCKS), 0);
+	drain(r);
+	assert_int_equal(daxcow_bad_clear(r->pool, p), 0);
+	assert_int_equal(daxcow_bad_clear(r->pool, p + 2), 0);
+	before = info_of(r);
+	plat_fail_alloc(0);
+	assert_int_equal(daxcow_bad_add(r->pool, p), 0);
+	assert_int_equal(info_of(r).nr_retired, CHUNK);
+	plat_fail_alloc(0);
+	assert_int_equal(daxcow_bad_clear(r->pool, p), 0);
+	plat_fail_alloc(-1);
+	assert_int_equal(info_of(r).nr_chunks_free, before.nr_chunks_free);
+	assert_int_equal(info_of(r).nr_free, before.nr_free);
+}
+
+/* ... and in one that is mapped as a whole: it is retired when it becomes free. */
+static void whole_chunk_without_memory(void **state)
+{
+	struct rig *r = *state;
+	u64 block, p;
+
+	own(r, 0, 0);
+	assert_int_equal(daxcow_provision(r->vol[0], CHUNK, CHUNK, &block),
+			 CHUNK);
+	p = block + 3;
+	plat_fail_alloc(0);
+	assert_int_equal(daxcow_bad_add(r->pool, p), 0);
+	plat_fail_alloc(0);
+	assert_int_equal(daxcow_bad_add(r->pool, p + 2), 0);
+	plat_fail_alloc(-1);
+	assert_int_equal(daxcow_provision(r->vol[0], CHUNK, CHUNK, &block), 3);
+	must_fail(r, 0, CHUNK + 3);
+	assert_int_equal(daxcow_discard(r->vol[0], CHUNK, CHUNK), 0);
+	drain(r);
+	assert_int_equal(info_of(r).nr_retired, 2);
+	take_all(r, CHUNK * 2, p);
+}
+
+/* A volume is deleted without its record, with all that only it had. */
+static void delete_without_record(void **state)
+{
+	struct daxcow_volume_info v;
+	struct rig *r = *state;
+	u64 free, p, lost;
+
+	own(r, 0, 5);
+	free = info_of(r).nr_free;
+	snapshot(r, 0, 1);
+	own(r, 0, CHUNK * 3);
+	own(r, 0, 5);
+	p = where(r, 1, 5);
+	lost = lose_record(r, 0);
+	assert_int_equal(daxcow_bad_add(r->pool, lost), 0);
+	assert_int_equal(daxcow_delete(r->pool, 0), -EBUSY);
+	rig_close(r);
+	assert_int_equal(daxcow_delete(r->pool, 0), 0);
+	assert_int_equal(daxcow_delete(r->pool, 0), -ENOENT);
+	drain(r);
+	assert_int_equal(daxcow_verify(r->pool, NULL), 0);
+	/* the snapshot has what the origin had, and a record instead of it */
+	assert_int_equal(info_of(r).nr_free, free - 1);
+	assert_int_equal(info_of(r).nr_retired, 1);
+	assert_int_equal(daxcow_next_volume(r->pool, 0, &v), 0);
+	assert_int_equal(v.id, 1);
+	load_with(r, lost, 0);
+	assert_false(info_of(r).read_only);
+	assert_int_equal(daxcow_open(r->pool, 1, &r->vol[1]), 0);
+	assert_int_equal(where(r, 1, 5), p);
+	own(r, 1, 5);
+}
+
+/* Of an empty one there is no root node to find. */
+static void delete_empty_without_record(void **state)
+{
+	struct rig *r = *state;
+
+	rig_close(r);
+	assert_int_equal(daxcow_bad_add(r->pool, lose_record(r, 0)), 0);
+	assert_int_equal(daxcow_delete(r->pool, 0), 0);
+	drain(r);
+	assert_int_equal(daxcow_verify(r->pool, NULL), 0);
+	assert_int_equal(info_of(r).nr_meta, info_of(r).nr_blocks -
+			 info_of(r).nr_free - info_of(r).nr_retired);
+}
+
+/*
+ * What a record named that was bad at load is not known, so nothing is written or
+ * given away until its volume is deleted.
+ */
+static void record_known_at_load(void **state)
+{
+	struct daxcow_volume_desc d = { .id = 3 };
+	struct rig *r = *state;
+	u64 block, lost, p;
+
+	own(r, 0, 5);
+	snapshot(r, 0, 1);
+	snapshot(r, 0, 2);
+	p = own(r, 1, 5);
+	lost = lose_record(r, 0);
+	load_how(r, lost, DAXCOW_LOAD_RO, 0);
+	assert_false(info_of(r).unknown);
+	assert_int_equal(daxcow_delete(r->pool, 0), -EROFS);
+	load_with(r, lost, 0);
+	assert_true(info_of(r).read_only);
+	assert_true(info_of(r).unknown);
+	assert_int_equal(daxcow_create(r->pool, &d), -EROFS);
+	assert_int_equal(daxcow_open(r->pool, 1, &r->vol[1]), 0);
+	assert_int_equal(daxcow_provision(r->vol[1], 5, 1, &block), -EROFS);
+	/* another one does not end it */
+	assert_int_equal(daxcow_delete(r->pool, 2), 0);
+	drain(r);
+	assert_true(info_of(r).read_only);
+	assert_int_equal(daxcow_delete(r->pool, 0), 0);
+	assert_int_equal(daxcow_provision(r->vol[1], 5, 1, &block), -EROFS);
+	drain(r);
+	assert_false(info_of(r).read_only);
+	assert_false(info_of(r).unknown);
+	assert_int_equal(daxcow_verify(r->pool, NULL), 0);
+	assert_int_equal(own(r, 1, 5), p);
+	take_all_of(r, 1, CHUNK * 8, lost);
+}
+
+/* The same of a node: all volumes that it is part of. */
+static void table_known_at_load(void **state)
+{
+	u64 vblk = CHUNK * 3, table;
+	struct rig *r = *state;
+
+	own(r, 0, 0);
+	own(r, 0, vblk);
+	snapshot(r, 0, 1);
+	snapshot(r, 0, 2);
+	/* this one's is another */
+	own(r, 2, vblk);
+	table = table_of(r, vblk);
+	daxcow_bad_clear(r->pool, table);
+	assert_int_equal(owners(r, table, NULL), 2);
+	load_with(r, table, 0);
+	assert_true(info_of(r).unknown);
+	assert_int_equal(daxcow_delete(r->pool, 0), 0);
+	drain(r);
+	assert_true(info_of(r).read_only);
+	assert_int_equal(daxcow_delete(r->pool, 1), 0);
+	drain(r);
+	assert_false(info_of(r).read_only);
+	assert_int_equal(daxcow_verify(r->pool, NULL), 0);
+	assert_int_equal(daxcow_open(r->pool, 2, &r->vol[2]), 0);
+	own(r, 2, vblk);
+}
+
+/* One that is good again was not walked: the pool has to be loaded for that. */
+static void cleared_after_load(void **state)
+{
+	struct rig *r = *state;
+	u64 lost;
+
+	own(r, 0, 5);
+	snapshot(r, 0, 1);
+	lost = lose_record(r, 0);
+	load_with(r, lost, 0);
+	assert_int_equal(daxcow_bad_clear(r->pool, lost), 0);
+	memset((char *)r->mem + lost * DAXCOW_BLOCK_SIZE, 0, DAXCOW_BLOCK_SIZE);
+	assert_int_equal(daxcow_delete(r->pool, 0), 0);
+	drain(r);
+	assert_true(info_of(r).read_only);
+	daxcow_unload(r->pool);
+	rig_load(r);
+	assert_false(info_of(r).read_only);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -348,6 +573,13 @@ int main(void)
 		CASE(known_at_load),
 		CASE(grown_pool),
 		CASE(record_hides_one_volume),
+		CASE(free_chunk_without_memory),
+		CASE(whole_chunk_without_memory),
+		CASE(delete_without_record),
+		CASE(delete_empty_without_record),
+		CASE(record_known_at_load),
+		CASE(table_known_at_load),
+		CASE(cleared_after_load),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -309,21 +309,15 @@ static bool page_is_bad(struct pool *pool, u64 block)
 	return PageHWPoison(pfn_t_to_page(pool_pfn(pool, block)));
 }
 
-/* What failed is not used any more. Returns 0 or -ENOMEM. */
-static int mark(struct pool *pool, u64 block, u64 nr)
+/* What failed is not used any more. */
+static void mark(struct pool *pool, u64 block, u64 nr)
 {
 	u64 b;
-	int ret = 0, err;
 
-	for (b = block; b < block + nr; b++) {
-		err = daxcow_bad_add(pool->core, b);
-		if (!err)
+	for (b = block; b < block + nr; b++)
+		if (!daxcow_bad_add(pool->core, b))
 			pool_log_table(pool, b);
-		else if (err != -EEXIST)
-			ret = err;
-	}
 	pool_check_mode(pool);
-	return ret;
 }
 
 static int collect(struct pool *pool, u64 block, u64 nr, struct places *p)
@@ -381,10 +375,7 @@ static int pool_failed(struct pool *pool, u64 block, u64 nr, int mf_flags)
 
 	for (b = block; b < block + nr; b++)
 		page_set_bad(pool, b);
-	ret = mark(pool, block, nr);
-	if (ret)
-		DMERR("%s: not enough memory to keep track of a memory failure: the pool is read-only",
-		      dm_device_name(pool->md));
+	mark(pool, block, nr);
 	do {
 		ret = tell_owners(pool, block, nr, mf_flags, &before, &deaf);
 	} while (ret > 0 && ++tries < 3);

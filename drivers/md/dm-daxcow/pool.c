@@ -510,16 +510,23 @@ void pool_event(struct pool *pool)
 	pool_wake(pool);
 }
 
-/* Tables that failed can have made the engine read-only. */
+/*
+ * Tables that failed can have made the engine read-only. It is so no more when the
+ * volumes with those that failed before a load have been deleted.
+ */
 void pool_check_mode(struct pool *pool)
 {
+	enum pool_mode was = READ_ONCE(pool->mode);
 	struct daxcow_pool_info info;
 
 	daxcow_pool_info(pool->core, &info);
-	if (!info.read_only)
+	if (info.read_only == (was == POOL_READ_ONLY))
 		return;
 	spin_lock(&pool->lock);
-	set_mode(pool, POOL_READ_ONLY);
+	if (info.read_only)
+		set_mode(pool, POOL_READ_ONLY);
+	else if (pool->mode == was)
+		set_mode(pool, POOL_WRITE);
 	spin_unlock(&pool->lock);
 }
 
@@ -768,6 +775,7 @@ static void do_reclaim(struct work_struct *ws)
 			cond_resched();
 	}
 	memalloc_noio_restore(noio);
+	pool_check_mode(pool);
 	leave_no_space(pool);
 	send_event(pool);
 	retry_deferred(pool);
@@ -841,6 +849,9 @@ static int pool_load(struct pool *pool, char **error)
 	pool->zero_block = info.zero_block;
 	if (info.read_only)
 		pool->mode = POOL_READ_ONLY;
+	if (info.unknown)
+		DMWARN("%pg: pool is read-only, as the memory of tables has failed: delete the volumes that they are part of, or use daxcow repair",
+		       pool->bdev);
 	return 0;
 }
 

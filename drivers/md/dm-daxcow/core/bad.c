@@ -13,10 +13,26 @@
  * keeps the owners that memory knows of: none of it becomes free or exclusive
  * that was not. When such a table is taken apart its children cannot be told
  * (@stale), so blocks that are retired stay so until the pool is loaded again.
+ * A volume whose record is bad can be deleted: who its root node is, memory knows.
  *
- * Lookups ask without a lock, so there is one bit for each block, in a map
- * that is made when the first one fails and replaced when the pool has grown;
- * the old one stays, as somebody may look at it.
+ * A failure is not forgotten for want of memory: what is needed to note one is there
+ * from the beginning, and a chunk that cannot be split is retired as a whole.
+ *
+ * Lookups ask without a lock, so there is one bit for each block, in a map that is
+ * used from the first failure on and replaced when the pool has grown; the old one
+ * stays, as somebody may look at it.
+ *
+ * When the pool is loaded memory knows nothing yet, and what a bad table, or the
+ * tree of a bad record, names cannot be found (@unknown). It could be any block. One
+ * that looks free may be named there: given to somebody else, it would be in two
+ * volumes as soon as the table can be read again, and a page that only the kernel
+ * calls bad can, after a boot; the former owner would see the bytes of the new one
+ * (I5), and the next load refuse the pool. One that looks like one volume's own may
+ * be shared with what is lost (I1). One that others free meanwhile may be, too. So
+ * nothing can be written or given away, in the whole pool, as long as the directory
+ * leads to such a table. What ends that without another device is to delete each
+ * volume that it is part of, which takes one store and no block: then nothing names
+ * what was not found, and what is not reachable is free, as always.
  */
 #include "internal.h"
 
@@ -32,19 +48,20 @@ static struct bad_map *map_alloc(u64 nr_blocks)
 	return map;
 }
 
-/* A map that has a bit for @block. Returns 0 or -ENOMEM. */
-static int map_reach(struct daxcow_pool *pool, u64 block)
+/* See that all of @nr_blocks blocks can be noted. Returns 0 or -ENOMEM. */
+int bad_reserve(struct daxcow_pool *pool, u64 nr_blocks)
 {
-	struct bad_map *old = pool->bad, *map;
+	struct bad_map *old = pool->bad, *map = map_alloc(nr_blocks);
 
-	if (old && block < old->nr_blocks)
-		return 0;
-	map = map_alloc(pool->nr_blocks);
 	if (!map)
 		return -ENOMEM;
-	if (old)
-		memcpy(map->bits, old->bits,
-		       (old->nr_blocks + BITS - 1) / BITS * sizeof(u64));
+	if (!old) {
+		vfree(pool->bad_spare);
+		pool->bad_spare = map;
+		return 0;
+	}
+	memcpy(map->bits, old->bits,
+	       (old->nr_blocks + BITS - 1) / BITS * sizeof(u64));
 	map->older = old;
 	smp_store_release(&pool->bad, map);
 	return 0;
@@ -76,31 +93,34 @@ u64 daxcow_bad_find(const struct daxcow_pool *pool, u64 block, u64 nr)
 	return nr;
 }
 
-static void bit_change(struct daxcow_pool *pool, u64 block, bool set)
+static void bit_set(struct daxcow_pool *pool, u64 block)
 {
-	struct bad_map *map = pool->bad;
-	u64 bit = 1ULL << (block % BITS), word = map->bits[block / BITS];
+	u64 *word;
 
-	WRITE_ONCE(map->bits[block / BITS], set ? word | bit : word & ~bit);
-	pool->nr_bad += set ? 1 : -1;
+	if (!pool->bad) {
+		smp_store_release(&pool->bad, pool->bad_spare);
+		pool->bad_spare = NULL;
+	}
+	word = &pool->bad->bits[block / BITS];
+	WRITE_ONCE(*word, *word | 1ULL << (block % BITS));
+	pool->nr_bad++;
 }
 
-/* What is bad and free is taken out. Returns 0 or -ENOMEM. */
-static int retire(struct daxcow_pool *pool, u64 block)
+static void bit_clear(struct daxcow_pool *pool, u64 block)
 {
-	u32 c = chunk_of(pool, block);
-	int ret;
+	u64 *word = &pool->bad->bits[block / BITS];
 
-	/* so that the others of its chunk can be used, and freed, without it */
-	ret = space_split(pool, c);
-	if (!ret && desc_kind(space_desc(pool, block)) == KIND_FREE)
-		ret = space_take(pool, block, KIND_BAD);
-	return ret;
+	WRITE_ONCE(*word, *word & ~(1ULL << (block % BITS)));
+	pool->nr_bad--;
+}
+
+static bool is_table(enum kind kind)
+{
+	return kind >= KIND_NODE && kind < KIND_RESERVED;
 }
 
 /* Without the directory, or the superblock, nothing can be published. */
-static bool must_not_change(const struct daxcow_pool *pool, u64 block,
-			    enum kind kind)
+static bool must_not_change(u64 block, enum kind kind)
 {
 	return block == DAXCOW_SUPER_BLOCK ||
 	       (kind >= KIND_DIR && kind < KIND_RECORD);
@@ -108,22 +128,26 @@ static bool must_not_change(const struct daxcow_pool *pool, u64 block,
 
 int daxcow_bad_add(struct daxcow_pool *pool, u64 block)
 {
-	int ret;
+	enum kind kind;
+	int ret = 0;
 
 	mutex_lock(&pool->lock);
 	if (block >= pool->nr_blocks)
 		ret = -ERANGE;
 	else if (bad_test(pool, block))
 		ret = -EEXIST;
-	else
-		ret = map_reach(pool, block);
 	if (ret)
 		goto out_unlock;
-	bit_change(pool, block, true);
-	ret = retire(pool, block);
-	if (ret || must_not_change(pool, block,
-				   desc_kind(space_desc(pool, block))))
+	bit_set(pool, block);
+	space_retire(pool, block);
+	kind = desc_kind(space_desc(pool, block));
+	if (must_not_change(block, kind)) {
 		WRITE_ONCE(pool->read_only, true);
+		pool->unknown = false;
+	}
+	/* one whose children are known, among those whose are not */
+	if (pool->unknown && is_table(kind))
+		pool->stale = true;
 out_unlock:
 	mutex_unlock(&pool->lock);
 	return ret;
@@ -131,6 +155,7 @@ out_unlock:
 
 int daxcow_bad_clear(struct daxcow_pool *pool, u64 block)
 {
+	enum kind kind;
 	int ret = 0;
 
 	mutex_lock(&pool->lock);
@@ -140,8 +165,14 @@ int daxcow_bad_clear(struct daxcow_pool *pool, u64 block)
 		ret = -ENOENT;
 	if (ret)
 		goto out_unlock;
-	bit_change(pool, block, false);
-	if (!pool->stale && desc_kind(space_desc(pool, block)) == KIND_BAD)
+	bit_clear(pool, block);
+	kind = desc_kind(space_desc(pool, block));
+	/* what it names was not walked: it takes a load */
+	if (pool->unknown && is_table(kind))
+		pool->stale = true;
+	if (kind == KIND_BAD && !pool->chunks[chunk_of(pool, block)].split)
+		space_settle(pool, chunk_of(pool, block));
+	else if (kind == KIND_BAD && !pool->stale)
 		space_free(pool, block);
 out_unlock:
 	mutex_unlock(&pool->lock);
@@ -152,31 +183,42 @@ out_unlock:
 int bad_init(struct daxcow_pool *pool, const u64 *block, size_t nr)
 {
 	size_t i;
-	int ret = 0;
+	int ret = bad_reserve(pool, pool->nr_blocks);
 
-	for (i = 0; i < nr && !ret; i++) {
-		if (block[i] >= pool->nr_blocks || bad_test(pool, block[i]))
-			continue;
-		ret = map_reach(pool, block[i]);
-		if (!ret)
-			bit_change(pool, block[i], true);
-	}
+	for (i = 0; i < nr && !ret; i++)
+		if (block[i] < pool->nr_blocks && !bad_test(pool, block[i]))
+			bit_set(pool, block[i]);
 	return ret;
 }
 
+/* The first bad block from @at on; none is the end of the pool. */
+static u64 bad_next(struct daxcow_pool *pool, u64 at)
+{
+	return at + daxcow_bad_find(pool, at, pool->nr_blocks - at);
+}
+
 /* Load: the tables have been walked, and what is free is known. */
-int bad_retire(struct daxcow_pool *pool)
+void bad_retire(struct daxcow_pool *pool)
 {
 	u64 at = 0;
-	int ret = 0;
 
-	while (!ret) {
-		at += daxcow_bad_find(pool, at, pool->nr_blocks - at);
-		if (at >= pool->nr_blocks)
-			break;
-		ret = retire(pool, at++);
+	while ((at = bad_next(pool, at)) < pool->nr_blocks)
+		space_retire(pool, at++);
+}
+
+/* Whether no more is retired than is bad, if there is memory for that. */
+bool bad_settle(struct daxcow_pool *pool)
+{
+	u64 at = 0;
+
+	while ((at = bad_next(pool, at)) < pool->nr_blocks) {
+		const struct chunk *chunk = &pool->chunks[chunk_of(pool, at)];
+
+		space_settle(pool, chunk_of(pool, at++));
+		if (!chunk->split && desc_kind(&chunk->desc) == KIND_BAD)
+			return false;
 	}
-	return ret;
+	return true;
 }
 
 /* Whether something that cannot be read may name blocks. */
@@ -184,23 +226,28 @@ bool bad_tables(struct daxcow_pool *pool)
 {
 	u64 at = 0;
 
-	while (!pool->stale) {
-		enum kind kind;
+	if (pool->stale)
+		return true;
+	while ((at = bad_next(pool, at)) < pool->nr_blocks)
+		if (is_table(desc_kind(space_desc(pool, at++))))
+			return true;
+	return false;
+}
 
-		at += daxcow_bad_find(pool, at, pool->nr_blocks - at);
-		if (at >= pool->nr_blocks)
-			return false;
-		kind = desc_kind(space_desc(pool, at++));
-		if (kind >= KIND_NODE && kind < KIND_RESERVED)
-			break;
-	}
-	return true;
+/* Reclaim is done: the last volume with a table that load did not walk may be gone. */
+void bad_known(struct daxcow_pool *pool)
+{
+	if (!pool->unknown || bad_tables(pool))
+		return;
+	pool->unknown = false;
+	WRITE_ONCE(pool->read_only, false);
 }
 
 void bad_exit(struct daxcow_pool *pool)
 {
 	struct bad_map *map = pool->bad;
 
+	vfree(pool->bad_spare);
 	while (map) {
 		struct bad_map *older = map->older;
 

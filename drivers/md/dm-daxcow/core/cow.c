@@ -493,7 +493,8 @@ static u64 own_run(struct daxcow_pool *pool, const struct place *p, u64 vblk,
 	else
 		nr = min(nr, (u64)DAXCOW_NODE_ENTRIES - slot_index(p->slot));
 	if (p->level == 1 && !pool->chunks[chunk_of(pool, *block)].split)
-		return desc_exclusive(space_desc(pool, *block)) ? nr : 0;
+		return desc_exclusive(space_desc(pool, *block)) ?
+		       daxcow_bad_find(pool, *block, nr) : 0;
 	for (n = 0; n < nr; n++) {
 		if (p->level == 0 && n) {
 			if (tree_load(pool, p->slot + n, 0, &e) ||

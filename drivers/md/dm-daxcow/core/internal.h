@@ -148,6 +148,7 @@ static inline bool desc_exclusive(const struct desc *d)
 u64 desc_owner(const struct desc *d, u32 i);
 int desc_owner_add(struct desc *d, u64 slot);
 int desc_owner_reserve(struct desc *d, u32 nr);
+bool desc_owner_has(const struct desc *d, u64 slot);
 bool desc_owner_del(struct desc *d, u64 slot);
 void desc_owner_move(struct desc *d, u64 from, u64 to);
 int desc_copy(struct desc *to, const struct desc *from);
@@ -210,8 +211,11 @@ struct daxcow_volume {
  * @lock:	everything below that is not constant, and all tables
  * @base:	memory of block 0
  * @pad:	blocks by which chunk 0 begins before block 0
+ * @read_only:	nothing may be changed; but for a delete when it is @unknown
  * @bad:	blocks whose memory failed; NULL until there is one
+ * @bad_spare:	what @bad becomes then
  * @stale:	a table that could not be read was taken apart
+ * @unknown:	load could not read a table, see bad.c
  * @gen:	the current generation
  * @gen_used:	a block has it
  * @scratch:	a node while it is built
@@ -237,8 +241,8 @@ struct daxcow_pool {
 	u64 nr_free, reserve, nr_meta, nr_data, nr_volumes;
 	u64 nr_splits, copies, provisions, merged, unmapped;
 	u64 nr_bad, nr_retired;
-	struct bad_map *bad;
-	bool stale;
+	struct bad_map *bad, *bad_spare;
+	bool stale, unknown;
 	u32 gen;
 	bool gen_used;
 	struct queue incoming, ready;
@@ -286,6 +290,8 @@ void space_free(struct daxcow_pool *pool, u64 block);
 void space_free_chunk(struct daxcow_pool *pool, u64 block);
 void space_touch(struct daxcow_pool *pool, u64 block, u64 nr);
 void space_rest(struct daxcow_pool *pool, u64 block);
+void space_retire(struct daxcow_pool *pool, u64 block);
+void space_settle(struct daxcow_pool *pool, u32 c);
 u32 space_gen(struct daxcow_pool *pool, u64 block);
 
 /* ---- owners that leave (reclaim.c) ---- */
@@ -315,7 +321,10 @@ struct bad_map {
 
 bool bad_test(const struct daxcow_pool *pool, u64 block);
 int bad_init(struct daxcow_pool *pool, const u64 *block, size_t nr);
-int bad_retire(struct daxcow_pool *pool);
+int bad_reserve(struct daxcow_pool *pool, u64 nr_blocks);
+void bad_retire(struct daxcow_pool *pool);
+bool bad_settle(struct daxcow_pool *pool);
+void bad_known(struct daxcow_pool *pool);
 bool bad_tables(struct daxcow_pool *pool);
 void bad_exit(struct daxcow_pool *pool);
 

@@ -399,7 +399,7 @@ static void push(struct walk *w, u64 block, enum kind kind, int level)
 
 /*
  * A table that is known to be bad is not looked into. What it names is not
- * known, so nothing is given to anybody. No volume is found without the
+ * known, so nothing is given to anybody, see bad.c. No volume is found without the
  * directory.
  */
 static int skip_bad(struct walk *w, u64 slot, int level, struct entry e)
@@ -407,6 +407,8 @@ static int skip_bad(struct walk *w, u64 slot, int level, struct entry e)
 	if (e.type == DAXCOW_ENTRY_DIR)
 		return bad(w, DAXCOW_BAD_READ, slot_of(e.block, 0), level, 0);
 	w->pool->nr_volumes += e.type == DAXCOW_ENTRY_RECORD;
+	if (!w->pool->read_only)
+		w->pool->unknown = true;
 	w->pool->read_only = true;
 	return 0;
 }
@@ -499,7 +501,7 @@ int load_tables(struct daxcow_pool *pool, struct daxcow_report *report)
 	if (!ret)
 		ret = walk_all(w);
 	if (!ret)
-		ret = bad_retire(pool);
+		bad_retire(pool);
 	kvfree(w->record);
 	kvfree(w);
 	return ret;

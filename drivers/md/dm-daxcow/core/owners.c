@@ -175,6 +175,19 @@ static bool array_del(struct desc *d, u64 slot)
 	return true;
 }
 
+bool desc_owner_has(const struct desc *d, u64 slot)
+{
+	const struct owner_array *arr = desc_array(d);
+	u32 i, nr = desc_owners(d);
+
+	if (arr)
+		return array_has(arr, slot, &i);
+	for (i = 0; i < nr; i++)
+		if (desc_owner(d, i) == slot)
+			return true;
+	return false;
+}
+
 /* Never fails to take away what is there; false when it is not. */
 bool desc_owner_del(struct desc *d, u64 slot)
 {

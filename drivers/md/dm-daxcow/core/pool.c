@@ -179,10 +179,12 @@ void daxcow_pool_info(struct daxcow_pool *pool, struct daxcow_pool_info *info)
 	info->created = le64_to_cpu(pool->super->created);
 	info->dram_bytes = sizeof(*pool) + pool->nr_chunks * sizeof(struct chunk) +
 			   pool->nr_splits * sizeof(struct split) +
-			   (pool->incoming.cap + pool->ready.cap) * sizeof(u64);
+			   (pool->incoming.cap + pool->ready.cap) * sizeof(u64) +
+			   pool->nr_blocks / 8;
 	memcpy(info->uuid, pool->super->uuid, DAXCOW_UUID_SIZE);
 	memcpy(info->label, pool->super->label, DAXCOW_NAME_SIZE);
 	info->read_only = pool->read_only;
+	info->unknown = pool->unknown;
 	mutex_unlock(&pool->lock);
 }
 
@@ -209,7 +211,9 @@ int daxcow_grow(struct daxcow_pool *pool, u64 nr_blocks)
 	ret = 0;
 	if (nr_blocks == pool->nr_blocks)
 		goto out_unlock;
-	ret = space_grow(pool, nr_blocks);
+	ret = bad_reserve(pool, nr_blocks);
+	if (!ret)
+		ret = space_grow(pool, nr_blocks);
 	if (ret)
 		goto out_unlock;
 	pool->dev_blocks = max(pool->dev_blocks, nr_blocks);

@@ -307,7 +307,8 @@ static int children_each(struct daxcow_pool *pool, u64 *slot, long *work,
 		--*work;
 		/* who is named by a damaged entry is not freed */
 		ret = tree_load(pool, *slot, level, &e);
-		if (ret == -EIO)
+		/* if load has not read it either nobody is waiting to be told */
+		if (ret == -EIO && !pool->unknown)
 			pool->stale = true;
 		if (ret || e.type == DAXCOW_ENTRY_NONE)
 			continue;
@@ -449,6 +450,8 @@ bool daxcow_reclaim_run(struct daxcow_pool *pool)
 	while (work > 0 && pool->ready.nr && !ret)
 		ret = run_one(pool, &work);
 	more = pool->ready.nr && !ret;
+	if (!pool->ready.nr && !pool->incoming.nr)
+		bad_known(pool);
 	mutex_unlock(&pool->lock);
 	return more;
 }

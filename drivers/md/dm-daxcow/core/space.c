@@ -323,6 +323,65 @@ int space_alloc(struct daxcow_pool *pool, enum kind kind, u64 *block)
 	return 0;
 }
 
+/*
+ * A chunk that is retired as a whole, since there was no memory to split it: what
+ * is good of it is free again. Once more without memory it stays as it is.
+ */
+void space_settle(struct daxcow_pool *pool, u32 c)
+{
+	struct chunk *chunk = &pool->chunks[c];
+	u64 block = chunk_block(pool, c);
+	struct split *s;
+	u32 i;
+
+	if (chunk->split || desc_kind(&chunk->desc) != KIND_BAD)
+		return;
+	if (daxcow_bad_find(pool, block, DAXCOW_CHUNK_BLOCKS) ==
+	    DAXCOW_CHUNK_BLOCKS) {
+		desc_drop(&chunk->desc);
+		count_kind(pool, KIND_BAD, -(s64)DAXCOW_CHUNK_BLOCKS);
+		chunk_free_add(pool, c);
+		return;
+	}
+	s = split_alloc(pool);
+	if (!s)
+		return;
+	for (i = 0; i < DAXCOW_CHUNK_BLOCKS; i++) {
+		if (bad_test(pool, block + i)) {
+			desc_set_kind(&s->desc[i], KIND_BAD);
+		} else {
+			split_set_free(s, i);
+			count_kind(pool, KIND_BAD, -1);
+		}
+	}
+	desc_drop(&chunk->desc);
+	chunk->split = s;
+	if (s->nr_free)
+		chunk_list_add(pool, c, true);
+}
+
+/*
+ * A block is bad. When it is free it is not given to anybody. Cannot fail: without
+ * memory for the descriptors of its chunk all of that is retired, at once if it is
+ * free, or when it becomes free.
+ */
+void space_retire(struct daxcow_pool *pool, u64 block)
+{
+	u32 c = chunk_of(pool, block);
+	struct chunk *chunk = &pool->chunks[c];
+
+	if (!chunk->split && desc_kind(&chunk->desc) == KIND_BAD) {
+		space_settle(pool, c);
+	} else if (!space_split(pool, c)) {
+		if (desc_kind(space_desc(pool, block)) == KIND_FREE)
+			block_take(pool, c, chunk_index(pool, block), KIND_BAD);
+	} else if (chunk_is_free(chunk)) {
+		chunk_free_del(pool, c);
+		desc_set_kind(&chunk->desc, KIND_BAD);
+		count_kind(pool, KIND_BAD, DAXCOW_CHUNK_BLOCKS);
+	}
+}
+
 /* A whole chunk for data. Returns 0 or -ENOSPC. */
 int space_alloc_chunk(struct daxcow_pool *pool, u64 *block)
 {
@@ -403,11 +462,15 @@ void space_free(struct daxcow_pool *pool, u64 block)
 
 void space_free_chunk(struct daxcow_pool *pool, u64 block)
 {
+	u64 end = block + DAXCOW_CHUNK_BLOCKS;
 	u32 c = chunk_of(pool, block);
 
 	desc_drop(&pool->chunks[c].desc);
 	count_kind(pool, KIND_DATA, -(s64)DAXCOW_CHUNK_BLOCKS);
 	chunk_free_add(pool, c);
+	/* there was no memory to split it when they failed */
+	while ((block += daxcow_bad_find(pool, block, end - block)) < end)
+		space_retire(pool, block++);
 }
 
 /* Write access is given: the blocks are of the current generation. */

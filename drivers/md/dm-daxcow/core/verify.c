@@ -156,16 +156,6 @@ out_unlock:
 	return ret;
 }
 
-static bool has_owner(const struct desc *d, u64 slot)
-{
-	u32 i;
-
-	for (i = 0; i < desc_owners(d); i++)
-		if (desc_owner(d, i) == slot)
-			return true;
-	return false;
-}
-
 /* Same purpose, same owners. */
 static bool desc_same(const struct desc *a, const struct desc *b)
 {
@@ -175,7 +165,7 @@ static bool desc_same(const struct desc *a, const struct desc *b)
 	    desc_pending(a) != desc_pending(b))
 		return false;
 	for (i = 0; i < desc_owners(a); i++)
-		if (!has_owner(b, desc_owner(a, i)))
+		if (!desc_owner_has(b, desc_owner(a, i)))
 			return false;
 	return true;
 }
@@ -246,7 +236,7 @@ int daxcow_verify(struct daxcow_pool *pool, struct daxcow_report *report)
 	host.bad = bad;
 	if (pool->incoming.nr || pool->ready.nr)
 		ret = -EBUSY;
-	else if (pool->nr_bad && !bad)
+	else if ((pool->nr_bad && !bad) || !bad_settle(pool))
 		ret = -ENOMEM;
 	else if (bad_tables(pool))
 		ret = -EIO;

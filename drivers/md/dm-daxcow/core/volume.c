@@ -245,11 +245,12 @@ static void put_record(struct daxcow_pool *pool, u64 record)
 	});
 }
 
-static int delete_locked(struct daxcow_pool *pool, u32 id)
+/* @lost: the root entry cannot be read, and @root is what it names. */
+static int delete_locked(struct daxcow_pool *pool, u32 id, bool lost,
+			 struct entry root)
 {
 	struct dir_change c = { .id = id };
 	u64 slot, record;
-	struct entry root;
 	int ret;
 
 	ret = dir_find(pool, id, &slot, &record);
@@ -257,7 +258,11 @@ static int delete_locked(struct daxcow_pool *pool, u32 id)
 		return ret;
 	if (volume_find_open(pool, id))
 		return -EBUSY;
-	ret = record_root(pool, record, &root);
+	if (!lost)
+		ret = record_root(pool, record, &root);
+	else if (root.type != DAXCOW_ENTRY_NONE &&
+		 !desc_owner_has(space_desc(pool, root.block), root_slot(record)))
+		ret = -ENOENT;
 	if (!ret)
 		ret = reclaim_reserve(pool, 2);
 	if (!ret && !reclaim_can_put(pool, root))
@@ -272,16 +277,70 @@ static int delete_locked(struct daxcow_pool *pool, u32 id)
 	return 0;
 }
 
+/* The node of a chunk that @slot owns. */
+static bool chunk_find_root(struct daxcow_pool *pool, u32 c, u64 slot,
+			    struct entry *root)
+{
+	const struct split *s = pool->chunks[c].split;
+	u32 i;
+
+	for (i = 0; s && i < DAXCOW_CHUNK_BLOCKS; i++) {
+		const struct desc *d = &s->desc[i];
+
+		if (!desc_is_node(d) || !desc_owner_has(d, slot))
+			continue;
+		*root = (struct entry) {
+			.type = DAXCOW_ENTRY_NODE,
+			.level = desc_kind(d) - KIND_NODE,
+			.block = chunk_block(pool, c) + i,
+		};
+		return true;
+	}
+	return false;
+}
+
+/*
+ * The volume's record is bad: the reverse map has to tell what the root entry did. In
+ * steps: it is not open, so its root stays, or is gone with the volume. When the
+ * record was bad at load already, nothing is found, nor owned by it.
+ */
+static int delete_lost(struct daxcow_pool *pool, u32 id)
+{
+	struct entry root = { .type = DAXCOW_ENTRY_NONE };
+	bool found = false;
+	u64 slot, record;
+	u32 c = 0;
+	int ret;
+
+	do {
+		mutex_lock(&pool->lock);
+		ret = dir_find(pool, id, &slot, &record);
+		if (!ret && volume_find_open(pool, id))
+			ret = -EBUSY;
+		if (!ret && !bad_test(pool, record))
+			ret = -EIO;
+		if (!ret && c < pool->nr_chunks)
+			found = chunk_find_root(pool, c++, root_slot(record),
+						&root);
+		if (!ret && (found || c == pool->nr_chunks))
+			ret = delete_locked(pool, id, true, root) ?: 1;
+		mutex_unlock(&pool->lock);
+		cond_resched();
+	} while (!ret);
+	return min(ret, 0);
+}
+
 int daxcow_delete(struct daxcow_pool *pool, u32 id)
 {
 	int ret;
 
-	if (pool->read_only)
-		return -EROFS;
 	mutex_lock(&pool->lock);
-	ret = delete_locked(pool, id);
+	if (pool->read_only && !pool->unknown)
+		ret = -EROFS;
+	else
+		ret = delete_locked(pool, id, false, (struct entry) { .level = 0 });
 	mutex_unlock(&pool->lock);
-	return ret;
+	return ret == -EIO ? delete_lost(pool, id) : ret;
 }
 
 /* The id gets a record with another's root and size; the old root is put. */
