@@ -12,8 +12,9 @@
  * first.
  *
  *   make	the files, before the clone
- *   read	read(2) of a page sleeps in the middle, as it faults on the buffer
- *   chunk	the same with 2 MiB that are one block
+ *   read	read(2) of a page sleeps in the middle, as it faults on the buffer. That
+ *		holds up nobody, and it asks anew where the page is
+ *   chunk	read(2) of 2 MiB that are one block goes on all the time
  *   pipe	the page is in a pipe, by vmsplice(2)
  *   dma	direct I/O from a mapping, to a device "disk" that is suspended
  *   deleted	the page of a volume is in a pipe, and the volume is deleted
@@ -40,6 +41,8 @@
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "dm.h"
 
 #define PMD	(2UL << 20)
 #define PAGE	4096UL
@@ -392,11 +395,10 @@ static void read_page(void)
 {
 	struct file *a = file_at("a"), *b = file_at("b");
 	struct transfer t = { 0 };
-	uint64_t was = shared_pfn(a, b, 77);
 
 	start_read(&t, a, 77, PAGE);
-	leave(a, b, 77, was);
 	/* a reader who takes his time holds up nobody else */
+	leave_for_good(a, b, 77);
 	if (try("timeout 60 daxcow snapshot pool a probe") ||
 	    try("timeout 60 daxcow remove pool probe"))
 		wrong("no snapshot while somebody reads");
@@ -406,18 +408,46 @@ static void read_page(void)
 	end(a, b);
 }
 
+static struct file *read_all_of;
+static atomic_bool stop;
+
+static void *read_all(void *arg)
+{
+	static uint32_t buf[PMD / 4];
+	int fd = open_file(read_all_of->path, O_RDONLY);
+
+	memset(buf, 0, sizeof(buf));
+	while (!stop) {
+		must(pread(fd, buf, PMD, 0) == (ssize_t)PMD);
+		is_of_a("the reader", buf, PMD, 0, 0);
+	}
+	close(fd);
+	return arg;
+}
+
+/*
+ * As soon as a page is the last owner's he stores to it; from the end, so that what is
+ * before it is still in one piece, and a reader who is there has a long way to go.
+ */
 static void read_chunk(void)
 {
 	struct file *a = file_at("a"), *b = file_at("b");
-	uint64_t was = shared_pfn(a, b, 0);
-	struct transfer t = { 0 };
+	unsigned int page = PMD / PAGE, i;
+	pthread_t thread;
 
-	start_read(&t, a, 0, PMD);
-	/* the first of them may take the others along */
-	leave(a, b, 300, was + 300);
-	leave(a, b, 301, was + 301);
-	leave(a, b, 511, was + 511);
-	finish_read(&t);
+	shared_pfn(a, b, 0);
+	read_all_of = a;
+	must(!pthread_create(&thread, NULL, read_all, NULL));
+	while (page-- && !bad) {
+		store(a, page, SPOT, STORE);
+		/* the same as drain(), without a process for it */
+		while (dm_message("pool", "drain"))
+			usleep(100);
+		for (i = 0; i < WORDS; i++)
+			store(b, page, i, OTHER);
+	}
+	stop = true;
+	must(!pthread_join(thread, NULL));
 	end(a, b);
 }
 
