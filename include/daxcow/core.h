@@ -488,6 +488,13 @@ int daxcow_merge_check(struct daxcow_pool *pool, const struct daxcow_merge *m);
  */
 bool daxcow_exclusive(struct daxcow_pool *pool, u64 block, u64 nr);
 
+/*
+ * Whether a block has several owners, or the tables that lead to it have. Who has
+ * left and is still waited for counts (I2): as long as host->busy() is true of a block
+ * that is shared it stays so, whoever else leaves. Time is that of a lookup.
+ */
+bool daxcow_shared(struct daxcow_pool *pool, u64 block);
+
 /* ---- memory that failed ---- */
 
 /**

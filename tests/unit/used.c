@@ -412,8 +412,14 @@ static void exclusive_blocks(void **state)
 	assert_false(daxcow_exclusive(r->pool, 0, 1));
 	assert_false(daxcow_exclusive(r->pool, BLOCKS - 1, 1));
 	assert_false(daxcow_exclusive(r->pool, BLOCKS, CHUNK));
+	assert_false(daxcow_shared(r->pool, p));
+	assert_false(daxcow_shared(r->pool, whole + 3));
+	assert_false(daxcow_shared(r->pool, BLOCKS - 1));
+	assert_false(daxcow_shared(r->pool, BLOCKS));
 	/* shared high above them */
 	snapshot(r, 0, 1);
+	assert_true(daxcow_shared(r->pool, p));
+	assert_true(daxcow_shared(r->pool, whole + 3));
 	assert_false(daxcow_exclusive(r->pool, p, 1));
 	assert_false(daxcow_exclusive(r->pool, whole, CHUNK));
 	assert_false(daxcow_exclusive(r->pool, q, 1));
@@ -422,10 +428,14 @@ static void exclusive_blocks(void **state)
 	assert_false(daxcow_exclusive(r->pool, q, 1));
 	assert_false(daxcow_exclusive(r->pool, where(r, 0, 6), 1));
 	assert_true(daxcow_exclusive(r->pool, where(r, 0, 5), 1));
+	assert_true(daxcow_shared(r->pool, where(r, 0, 6)));
+	assert_false(daxcow_shared(r->pool, where(r, 0, 5)));
 	/* one is left, but who left may look on */
 	assert_false(daxcow_exclusive(r->pool, p, 1));
+	assert_true(daxcow_shared(r->pool, p));
 	drain(r);
 	assert_true(daxcow_exclusive(r->pool, p, 1));
+	assert_false(daxcow_shared(r->pool, p));
 	/* after a load nobody has been given anything */
 	reload(r);
 	assert_false(daxcow_exclusive(r->pool, p, 1));
@@ -444,6 +454,7 @@ static void merged_blocks_are_not(void **state)
 	assert_int_equal(merge(r, p, q), 0);
 	assert_false(daxcow_exclusive(r->pool, p, 1));
 	assert_false(daxcow_exclusive(r->pool, q, 1));
+	assert_true(daxcow_shared(r->pool, p));
 	m.before = generation(r);
 	assert_int_equal(daxcow_merge(r->pool, &m), 0);
 	assert_false(daxcow_exclusive(r->pool, whole + 3, 1));

@@ -25,8 +25,7 @@
  * Why without a lock: the file system reads its reverse map through bios, waits
  * for DAX entries, and those who hold one wait for the engine's lock. The volumes
  * that are told are kept by references to their dax devices, so that one can go
- * away meanwhile; the pool by @failing. All of it runs in the read section of
- * dax_holder_notify_failure(): a grace period must not be waited for.
+ * away meanwhile; the pool by @failing.
  *
  * An owner that is not active has nobody to tell. It reads an error.
  *
@@ -456,8 +455,45 @@ static int notify_failure(struct dax_device *dax_dev, u64 offset, u64 len,
 	return ret;
 }
 
+#ifdef DAXCOW_SERIES
+/*
+ * A file system above is about to free a block, or to give its file another one, and
+ * somebody has a reference to the page. It need not wait for that if the page is not
+ * its own alone: neither is the block used again before the reference is gone, nor
+ * written in place by its last owner. That is so for owners who leave after
+ * this, too: each of them is pending as long as the page is busy (I2). And a
+ * reference for writing is to a page that is not shared, and is not going to be: a
+ * snapshot gets a copy of it, and a merge leaves it alone.
+ *
+ * Called with locks of the file system held, as direct_access() is.
+ */
+static bool page_shared(struct dax_device *dax_dev, u64 offset)
+{
+	unsigned int noio = memalloc_noio_save();
+	bool shared = false;
+	struct pool *pool;
+	u64 last = 0;
+
+	while (!shared && (pool = holder_next(dax_dev, last))) {
+		u64 block = (offset >> PAGE_SHIFT) - pool->dax_pgoff;
+
+		last = pool->holder_nr;
+		/* what holes read; one that begins behind the page wraps around */
+		shared = (block >= pool->zero_block &&
+			  block - pool->zero_block < DAXCOW_CHUNK_BLOCKS) ||
+			 daxcow_shared(pool->core, block);
+		up_read(&pool->failing);
+	}
+	memalloc_noio_restore(noio);
+	return shared;
+}
+#endif
+
 static const struct dax_holder_operations holder_ops = {
 	.notify_failure = notify_failure,
+#ifdef DAXCOW_SERIES
+	.shared = page_shared,
+#endif
 };
 
 static bool is_held(const struct dax_device *dax_dev)

@@ -484,3 +484,22 @@ bool daxcow_exclusive(struct daxcow_pool *pool, u64 block, u64 nr)
 	mutex_unlock(&pool->lock);
 	return ret;
 }
+
+bool daxcow_shared(struct daxcow_pool *pool, u64 block)
+{
+	const struct desc *d;
+	bool ret = false;
+
+	mutex_lock(&pool->lock);
+	if (!in_pool(pool, block, 1))
+		goto out_unlock;
+	for (d = space_desc(pool, block); ; ) {
+		ret = desc_owners(d) > 1 || desc_pending(d);
+		if (ret || desc_owners(d) != 1 || desc_kind(d) == KIND_RECORD)
+			break;
+		d = space_desc(pool, slot_block(desc_owner(d, 0)));
+	}
+out_unlock:
+	mutex_unlock(&pool->lock);
+	return ret;
+}
