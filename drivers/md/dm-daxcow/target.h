@@ -250,15 +250,19 @@ struct volume_table {
 
 extern unsigned int no_space_timeout_secs;
 
+/* memory.c */
+int pool_map(struct pool *pool, struct dm_dev *dev, char **error);
+void pool_unmap(struct pool *pool);
+int pool_extend(struct pool *pool, u64 nr_blocks);
+pfn_t pool_pfn(const struct pool *pool, u64 block);
+int pool_block_of(const struct pool *pool, u64 pfn, u64 *block);
+
 /* pool.c */
 struct pool *pool_find(struct mapped_device *md);
 struct pool *pool_next(u64 nr);
 struct pool *pool_get(struct dm_target *ti, struct dm_dev *dev, u64 nr_blocks,
 		      const struct features *features);
 void pool_put(struct pool *pool);
-int pool_extend(struct pool *pool, u64 nr_blocks);
-pfn_t pool_pfn(const struct pool *pool, u64 block);
-int pool_block_of(const struct pool *pool, u64 pfn, u64 *block);
 void pool_unbind(struct pool *pool, struct dm_target *ti);
 bool pool_is_suspended(struct pool *pool);
 void pool_wake(struct pool *pool);
