@@ -29,10 +29,10 @@
  *
  * An owner that is not active has nobody to tell. It reads an error.
  *
- * Was somebody not told, or told later (see told.c), or the answer was an error, then a process that had the page
- * mapped may still have it: "not recovered" is what is returned then, which makes the
- * kernel kill the one that has touched it. Else it would run into the same machine
- * check again, for ever.
+ * Was somebody not told, or is to be told later (see told.c), or the answer was an
+ * error, then a process that had the page mapped may still have it: "not recovered" is
+ * what is returned then, which makes the kernel kill the one that has touched it. Else
+ * it would run into the same machine check again, for ever.
  *
  * A table that failed has no process either: what is below it is not lost, but
  * cannot be found any more, so whoever has it mapped goes on, and whoever asks
@@ -477,7 +477,7 @@ static bool page_shared(struct dax_device *dax_dev, u64 offset)
 	while (!shared && (pool = holder_next(dax_dev, last))) {
 		u64 block = (offset >> PAGE_SHIFT) - pool->dax_pgoff;
 
-		last = pool->holder_nr;
+		last = pool->nr;
 		/* what holes read; one that begins behind the page wraps around */
 		shared = (block >= pool->zero_block &&
 			  block - pool->zero_block < DAXCOW_CHUNK_BLOCKS) ||
