@@ -252,7 +252,7 @@ static int pool_vmap(struct pool *pool, char **error)
 
 	if (pool->nr_segments == 1)
 		return 0;
-	if (pool->nr_blocks > min(totalram_pages(), (unsigned long)U32_MAX)) {
+	if (pool->nr_blocks > min_t(u64, totalram_pages(), U32_MAX)) {
 		*error = "Data device's memory is in several pieces, and larger than the machine's other memory or than 16 TiB: use one that is contiguous";
 		return -EFBIG;
 	}

@@ -147,17 +147,14 @@ void pool_event(struct pool *pool)
  */
 void pool_check_mode(struct pool *pool)
 {
-	enum pool_mode was = READ_ONCE(pool->mode);
+	bool was = READ_ONCE(pool->mode) == POOL_READ_ONLY;
 	struct daxcow_pool_info info;
 
 	daxcow_pool_info(pool->core, &info);
-	if (info.read_only == (was == POOL_READ_ONLY))
+	if (info.read_only == was)
 		return;
 	spin_lock(&pool->lock);
-	if (info.read_only)
-		set_mode(pool, POOL_READ_ONLY);
-	else if (pool->mode == was)
-		set_mode(pool, POOL_WRITE);
+	set_mode(pool, was ? POOL_WRITE : POOL_READ_ONLY);
 	spin_unlock(&pool->lock);
 }
 

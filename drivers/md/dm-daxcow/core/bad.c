@@ -93,25 +93,19 @@ u64 daxcow_bad_find(const struct daxcow_pool *pool, u64 block, u64 nr)
 	return nr;
 }
 
-static void bit_set(struct daxcow_pool *pool, u64 block)
+static void bit_change(struct daxcow_pool *pool, u64 block, bool set)
 {
-	u64 *word;
+	u64 bit = 1ULL << (block % BITS), word;
+	struct bad_map *map;
 
 	if (!pool->bad) {
 		smp_store_release(&pool->bad, pool->bad_spare);
 		pool->bad_spare = NULL;
 	}
-	word = &pool->bad->bits[block / BITS];
-	WRITE_ONCE(*word, *word | 1ULL << (block % BITS));
-	pool->nr_bad++;
-}
-
-static void bit_clear(struct daxcow_pool *pool, u64 block)
-{
-	u64 *word = &pool->bad->bits[block / BITS];
-
-	WRITE_ONCE(*word, *word & ~(1ULL << (block % BITS)));
-	pool->nr_bad--;
+	map = pool->bad;
+	word = map->bits[block / BITS];
+	WRITE_ONCE(map->bits[block / BITS], set ? word | bit : word & ~bit);
+	pool->nr_bad += set ? 1 : -1;
 }
 
 static bool is_table(enum kind kind)
@@ -138,7 +132,7 @@ int daxcow_bad_add(struct daxcow_pool *pool, u64 block)
 		ret = -EEXIST;
 	if (ret)
 		goto out_unlock;
-	bit_set(pool, block);
+	bit_change(pool, block, true);
 	space_retire(pool, block);
 	kind = desc_kind(space_desc(pool, block));
 	if (must_not_change(block, kind)) {
@@ -165,7 +159,7 @@ int daxcow_bad_clear(struct daxcow_pool *pool, u64 block)
 		ret = -ENOENT;
 	if (ret)
 		goto out_unlock;
-	bit_clear(pool, block);
+	bit_change(pool, block, false);
 	kind = desc_kind(space_desc(pool, block));
 	/* what it names was not walked: it takes a load */
 	if (pool->unknown && is_table(kind))
@@ -187,7 +181,7 @@ int bad_init(struct daxcow_pool *pool, const u64 *block, size_t nr)
 
 	for (i = 0; i < nr && !ret; i++)
 		if (block[i] < pool->nr_blocks && !bad_test(pool, block[i]))
-			bit_set(pool, block[i]);
+			bit_change(pool, block[i], true);
 	return ret;
 }
 
