@@ -25,6 +25,7 @@
 	X(REUSE,	"block is used for two purposes")		\
 	X(RECORD,	"volume record is damaged")			\
 	X(RECORD_ID,	"volume record has another id than its place")	\
+	X(ID,		"volume has an id that none can have")		\
 	X(ZERO,		"zero chunk is not zero")			\
 	X(BACKUP,	"backup superblock is damaged")			\
 	X(READ,		"memory error while reading")			\

@@ -283,7 +283,6 @@ int daxcow_usage(struct daxcow_pool *pool, u32 id, struct daxcow_usage *u);
 int daxcow_open(struct daxcow_pool *pool, u32 id, struct daxcow_volume **volp);
 void daxcow_close(struct daxcow_volume *vol);
 
-u32 daxcow_volume_id(const struct daxcow_volume *vol);
 u64 daxcow_volume_size(const struct daxcow_volume *vol);
 /* Blocks mapped and the highest mapped vblk (~0: none), as dm-thin shows. */
 void daxcow_volume_mapped(struct daxcow_volume *vol, u64 *mapped, u64 *highest);

@@ -318,6 +318,29 @@ static void record_id(void)
 	*word(slot) = 0;
 }
 
+/* the directory has room for more ids than there are */
+static void record_beyond(void)
+{
+	u64 record = below(directory_slot(3)), slot;
+	const u32 id = DAXCOW_MAX_ID + 1;
+	struct daxcow_record *r;
+	int level;
+
+	slot = slot_of(below(slot_of(DAXCOW_SUPER_BLOCK, DAXCOW_SLOT_DIRECTORY)),
+		       id >> (DAXCOW_NODE_SHIFT * DAXCOW_DIR_LEVEL));
+	for (level = DAXCOW_DIR_LEVEL - 1; level >= 0; level--) {
+		memset(base + (FRESH + level) * DAXCOW_BLOCK_SIZE, 0,
+		       DAXCOW_BLOCK_SIZE);
+		set(slot, DAXCOW_ENTRY_DIR, level, FRESH + level);
+		slot = slot_of(FRESH + level, 0);
+	}
+	*word(directory_slot(3)) = 0;
+	set(slot, DAXCOW_ENTRY_RECORD, 0, record);
+	r = (void *)word(slot_of(record, 0));
+	r->id = cpu_to_le32(id);
+	r->crc = cpu_to_le32(crc32c(~0U, r, DAXCOW_RECORD_FIXED));
+}
+
 /* two names for one record */
 static void record_twice(void)
 {
@@ -348,7 +371,7 @@ static const struct {
 	KIND(range_zero), KIND(range_chunk), KIND(align), KIND(reuse_data),
 	KIND(reuse_cycle), KIND(reuse_directory), KIND(reuse_chunk),
 	KIND(record), KIND(record_huge), KIND(record_id), KIND(record_twice),
-	KIND(record_garbage),
+	KIND(record_garbage), KIND(record_beyond),
 };
 
 static void make(unsigned int i, const char *file)

@@ -329,6 +329,22 @@ static void chunk_split(void **state)
 }
 
 /* What a pool held before is never seen (I5). */
+/* A bio to a part of an own chunk is all or nothing, so that block moves. */
+static void chunk_written_through_block_layer(void **state)
+{
+	struct rig *r = *state;
+	u64 block;
+
+	assert_int_equal(daxcow_provision(r->vol[0], CHUNK, CHUNK, &block),
+			 CHUNK);
+	overwrite(r, 0, CHUNK + 3);
+	assert_int_not_equal(where(r, 0, CHUNK + 3), block + 3);
+	assert_int_equal(where(r, 0, CHUNK + 2), block + 2);
+	assert_int_equal(where(r, 0, CHUNK + 4), block + 4);
+	/* a store through a mapping does not move it */
+	assert_int_equal(own(r, 0, CHUNK + 4), block + 4);
+}
+
 static void new_blocks_are_zero(void **state)
 {
 	static const char zero[DAXCOW_BLOCK_SIZE];
@@ -572,6 +588,7 @@ int main(void)
 		CASE(chunk_is_mapped_whole),
 		CASE(chunk_copy),
 		CASE(chunk_split),
+		CASE(chunk_written_through_block_layer),
 		CASE(new_blocks_are_zero),
 		CASE(full_pool_can_be_emptied),
 		CASE(all_owners_are_found),

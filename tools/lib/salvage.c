@@ -467,6 +467,10 @@ static int look_at_record(struct salvage *s, u64 slot, u64 raw)
 	u32 id;
 
 	ids_of(s, dir, slot_index(slot), &id);
+	if (id > DAXCOW_MAX_ID) {
+		s->depth--;
+		return lose(s, dir, DAXCOW_BAD_ID, slot, raw);
+	}
 	if (f->unreadable & 1 || !crc_correct(r, &fixed) || record_bad(r) ||
 	    le32_to_cpu(r->id) != id ||
 	    le64_to_cpu(r->size) > DAXCOW_MAX_VOLUME_BLOCKS) {

@@ -642,6 +642,11 @@ int cow_copy(struct daxcow_pool *pool, struct tree *t, u64 vblk)
  * All of the block or nothing, should the power fail: the bytes go to a new
  * block, also when nobody else owns the old one. They are written in place
  * only without a free block, or under DMA.
+ *
+ * Of a chunk, too, which is split for it. To keep it whole means to write in place,
+ * and 4 KiB are not one store; or to copy 2 MiB for each 4 KiB. What file systems do
+ * on DAX hardly meets that: chunks come from direct access to large files, and bios
+ * bring metadata, which is elsewhere.
  */
 int daxcow_overwrite(struct daxcow_volume *vol, u64 vblk, bool whole,
 		     daxcow_fill_fn fill, void *arg)

@@ -3,10 +3,8 @@
  * Entries: 8 bytes that say where something is and prove that they belong
  * where they stand.
  *
- * The check is a CRC over value and slot. A CRC is linear: the check of an
- * entry that moves to another slot changes by a number that depends on the
- * two slots only, and on them only through slot ^ slot. Hence a node is
- * copied by XORing one constant to its entries.
+ * The check is a CRC over value and slot. A CRC is linear: it is the sum (XOR) of
+ * what each of their bytes adds to it, which is looked up in a table.
  */
 #include "internal.h"
 
@@ -81,11 +79,6 @@ bool entry_check(const struct entry_crc *crc, u64 slot, u64 raw)
 
 	return (u16)(crc->seed ^ crc_value(crc, v) ^ crc_slot(crc, slot)) ==
 	       raw >> DAXCOW_ENTRY_CHECK_SHIFT;
-}
-
-u64 entry_rehome(const struct entry_crc *crc, u64 from, u64 to)
-{
-	return (u64)crc_slot(crc, from ^ to) << DAXCOW_ENTRY_CHECK_SHIFT;
 }
 
 static const struct {

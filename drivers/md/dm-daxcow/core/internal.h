@@ -35,8 +35,6 @@ struct entry_crc {
 void entry_crc_init(struct entry_crc *crc, const u8 *uuid);
 u64 entry_encode(const struct entry_crc *crc, u64 slot, struct entry e);
 bool entry_check(const struct entry_crc *crc, u64 slot, u64 raw);
-/* What to XOR to a raw entry that moves between two slots. */
-u64 entry_rehome(const struct entry_crc *crc, u64 from, u64 to);
 
 static inline struct entry entry_decode(u64 raw)
 {

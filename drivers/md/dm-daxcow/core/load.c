@@ -426,6 +426,8 @@ static int walk_entry(struct walk *w, struct frame *f, u64 slot)
 	what = entry_bad(w->pool, f->kind, f->level, slot, raw);
 	if (what)
 		return bad(w, what, slot, f->level, raw);
+	if (e.type == DAXCOW_ENTRY_RECORD && frame_id(w) > DAXCOW_MAX_ID)
+		return bad(w, DAXCOW_BAD_ID, slot, f->level, raw);
 	ret = own(w, slot, f->level, raw, e, &first);
 	if (ret || !first || e.type == DAXCOW_ENTRY_DATA)
 		return ret;

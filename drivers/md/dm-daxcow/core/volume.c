@@ -617,11 +617,6 @@ void daxcow_close(struct daxcow_volume *vol)
 		kvfree(vol);
 }
 
-u32 daxcow_volume_id(const struct daxcow_volume *vol)
-{
-	return vol->id;
-}
-
 u64 daxcow_volume_size(const struct daxcow_volume *vol)
 {
 	return READ_ONCE(vol->size);
