@@ -197,9 +197,9 @@ static int bio_do(struct volume *vol, struct bio *bio)
 }
 
 /*
- * The data is in place, and as a flush the bio now goes on to the data device:
- * its persistence domain may be behind a host (virtio-pmem), or have buffers
- * of its own in front of the media. dm counts by its other flags.
+ * The data is in place, and as a flush the bio now goes on to the data device,
+ * which may have buffers of its own in front of the media. dm counts by its other
+ * flags.
  */
 static void flush_below(struct volume *vol, struct bio *bio)
 {

@@ -352,6 +352,15 @@ int pool_map(struct pool *pool, struct dm_dev *dev, char **error)
 		*error = "Data device does not support DAX: use persistent memory in fsdax mode";
 		return ret;
 	}
+	/*
+	 * What is below is in a host's page cache, and keeps stores when the host is
+	 * asked to, by a request that waits for its disk. Fences of this processor
+	 * order nothing there, and all that a pool promises is made of them.
+	 */
+	if (!dax_synchronous(pool->dax_dev)) {
+		*error = "Data device is not synchronous (virtio-pmem): its host would not keep the order of stores. Use an NVDIMM, real or emulated";
+		return -EOPNOTSUPP;
+	}
 	if (start & (BLOCK_SECTORS - 1)) {
 		*error = "Data device does not start at a multiple of 4 KiB";
 		return -EINVAL;

@@ -131,7 +131,7 @@ static void volume_dtr(struct dm_target *ti)
 
 /*
  * An empty flush goes on to the data device: what was written is in its
- * persistence domain, unless that is behind a host (virtio-pmem).
+ * persistence domain, but that may have buffers in front of the media.
  */
 static int volume_map(struct dm_target *ti, struct bio *bio)
 {
