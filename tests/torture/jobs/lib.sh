@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # used by who reads this
 # What all jobs are made of. A job is called as
 #
 #	JOB STEP DIR [VARIANT]
