@@ -18,6 +18,7 @@ help:
 	@echo 'make dkms-install      the module, for every kernel on this machine'
 	@echo 'make fuzz     feed pools, operations and text to fuzzers (SECONDS=60)'
 	@echo 'make soak     everything at once on the debug kernel (MINUTES=30)'
+	@echo 'make torture  programs that others wrote, beside dm-linear (MINUTES=30)'
 	@echo 'make bench-dedupe      what dedupe frees of Debian packages (SETS="C A D")'
 	@echo 'make lint     style and static checks'
 	@echo 'make clean    remove build/; make distclean also the cached kernels'
@@ -105,6 +106,9 @@ fuzz: setup
 soak: ready
 	@KERNEL=$(or $(KERNEL),debug) tests/guest/host/soak $(or $(MINUTES),30)
 
+torture: build/module/$(or $(KERNEL),patched)/dm-daxcow.ko tools guest-programs
+	@tests/torture/run $(or $(MINUTES),30)
+
 bench-dedupe: build/module/patched/dm-daxcow.ko tools guest-programs
 	@tests/bench/run $(SETS)
 
@@ -126,4 +130,5 @@ distclean: clean
 	rm -rf $(CACHE)
 
 .PHONY: all help setup kernels module tools unit guest-programs ready check demo \
-	guest fuzz soak bench-dedupe lint install dkms-install clean distclean
+	guest fuzz soak torture bench-dedupe lint install dkms-install clean \
+	distclean
