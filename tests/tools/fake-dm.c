@@ -86,6 +86,15 @@ int dm_table(const char *name, struct dm_dev *dev)
 	return 0;
 }
 
+int dm_segments(const char *name,
+		int (*fn)(const struct dm_dev *segment, void *arg), void *arg)
+{
+	struct dm_dev dev;
+	int err = dm_table(name, &dev);
+
+	return err ? err : fn(&dev, arg);
+}
+
 int dm_each(const char *target, int (*fn)(const struct dm_dev *dev, void *arg),
 	    void *arg)
 {

@@ -62,8 +62,11 @@ int index_files_counted(struct dedupe *d, bool fresh)
 	int fd, err;
 
 	d->nr_counted = d->kernel.blocks / CHUNK_BLOCKS + 2;
-	fd = open(store_path(&d->store, "counted", path),
-		  O_RDWR | O_CREAT | O_CLOEXEC | (fresh ? O_TRUNC : 0), 0600);
+	store_path(&d->store, "counted", path);
+	/* whatever else may have that file keeps it */
+	if (fresh && unlink(path) && errno != ENOENT)
+		return fail_errno(errno, "%s", path);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | (fresh ? O_EXCL : 0), 0600);
 	if (fd < 0)
 		return fail_errno(errno, "%s", path);
 	err = posix_fallocate(fd, 0, d->nr_counted * sizeof(*d->counted));

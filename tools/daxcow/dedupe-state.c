@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "dedupe.h"
+#include "newfile.h"
 
 #define STATE_MAGIC	"DXCDEDUP"
 /* Of another version, or another size of integers: begin again. */
@@ -178,25 +179,29 @@ static bool write_all(const struct store *st, FILE *f)
 
 int store_save(struct store *st)
 {
-	char path[STORE_PATH], new[STORE_PATH];
+	char path[STORE_PATH];
+	struct newfile file;
+	bool good = false;
 	FILE *f = NULL;
-	bool good;
-	int fd;
+	int fd, rc;
 
 	ranges_tidy(&st->next);
 	st->s.nr_last = st->last.nr;
 	st->s.nr_next = st->next.nr;
 	st->s.crc = checksum(st);
 	store_path(st, "state", path);
+	rc = newfile_create(&file, path, true);
+	if (rc)
+		return rc;
 	/* whoever knows the seed can make blocks of one hash */
-	fd = open(store_path(st, "state.new", new),
-		  O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	fd = fchmod(file.fd, 0600) ? -1 : dup(file.fd);
 	if (fd >= 0)
 		f = fdopen(fd, "w");
-	if (!f)
-		return fail_errno(errno, "%s", new);
-	good = write_all(st, f);
-	if (fclose(f) || !good || rename(new, path))
-		return fail_errno(errno, "%s", path);
-	return EXIT_DONE;
+	if (f) {
+		good = write_all(st, f);
+		good = !fclose(f) && good;
+	}
+	rc = good ? newfile_commit(&file) : fail_errno(errno, "%s", path);
+	newfile_close(&file);
+	return rc;
 }

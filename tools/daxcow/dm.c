@@ -42,11 +42,40 @@ static void copy(char *to, size_t size, const char *from)
 	snprintf(to, size, "%s", from ? from : "");
 }
 
-static int query(int type, const char *name, struct dm_dev *dev)
+/* Says nothing of the table. */
+static void read_info(struct dm_task *task, const struct dm_info *info,
+		      struct dm_dev *dev)
+{
+	memset(dev, 0, sizeof(*dev));
+	copy(dev->name, sizeof(dev->name), dm_task_get_name(task));
+	copy(dev->uuid, sizeof(dev->uuid), dm_task_get_uuid(task));
+	dev->major = info->major;
+	dev->minor = info->minor;
+	dev->open_count = info->open_count;
+	dev->readonly = info->read_only;
+	dev->suspended = info->suspended;
+}
+
+/* The next line of the table; returns where to go on, or NULL. */
+static void *read_line(struct dm_task *task, void *next, struct dm_dev *dev)
+{
+	char *target = NULL, *params = NULL;
+	u64 start = 0, length = 0;
+
+	next = dm_get_next_target(task, next, &start, &length, &target,
+				  &params);
+	copy(dev->target, sizeof(dev->target), target);
+	copy(dev->params, sizeof(dev->params), params);
+	dev->start = start;
+	dev->length = length;
+	return next;
+}
+
+/* Ask about a device: the task with the answer, and what it says of no line. */
+static int ask(int type, const char *name, struct dm_task **taskp,
+	       struct dm_dev *dev)
 {
 	struct dm_task *task = dm_task_create(type);
-	char *target = NULL, *params = NULL;
-	u64 start, length = 0;
 	struct dm_info info;
 	int err = -ENXIO;
 
@@ -54,27 +83,48 @@ static int query(int type, const char *name, struct dm_dev *dev)
 		return -ENOPKG;
 	/* fails for what cannot be a name */
 	if (!dm_task_set_name(task, name))
-		goto out;
+		goto out_destroy;
 	err = run(task);
 	if (err)
-		goto out;
+		goto out_destroy;
 	err = -ENXIO;
 	if (!dm_task_get_info(task, &info) || !info.exists)
-		goto out;
-	memset(dev, 0, sizeof(*dev));
-	dm_get_next_target(task, NULL, &start, &length, &target, &params);
-	copy(dev->name, sizeof(dev->name), dm_task_get_name(task));
-	copy(dev->uuid, sizeof(dev->uuid), dm_task_get_uuid(task));
-	copy(dev->target, sizeof(dev->target), target);
-	copy(dev->params, sizeof(dev->params), params);
-	dev->length = length;
-	dev->major = info.major;
-	dev->minor = info.minor;
-	dev->open_count = info.open_count;
-	dev->readonly = info.read_only;
-	dev->suspended = info.suspended;
-	err = 0;
-out:
+		goto out_destroy;
+	read_info(task, &info, dev);
+	*taskp = task;
+	return 0;
+out_destroy:
+	dm_task_destroy(task);
+	return err;
+}
+
+static int query(int type, const char *name, struct dm_dev *dev)
+{
+	struct dm_task *task;
+	int err = ask(type, name, &task, dev);
+
+	if (err)
+		return err;
+	read_line(task, NULL, dev);
+	dm_task_destroy(task);
+	return 0;
+}
+
+int dm_segments(const char *name,
+		int (*fn)(const struct dm_dev *segment, void *arg), void *arg)
+{
+	struct dm_task *task;
+	struct dm_dev dev;
+	void *next = NULL;
+	int err;
+
+	err = ask(DM_DEVICE_TABLE, name, &task, &dev);
+	if (err)
+		return err;
+	do {
+		next = read_line(task, next, &dev);
+		err = fn(&dev, arg);
+	} while (next && !err);
 	dm_task_destroy(task);
 	return err;
 }

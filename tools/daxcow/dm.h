@@ -18,6 +18,7 @@
 
 /**
  * struct dm_dev - a device with one table line, as far as we look at it
+ * @start:	of the line, in sectors
  * @length:	in sectors
  */
 struct dm_dev {
@@ -25,7 +26,7 @@ struct dm_dev {
 	char uuid[DM_ID_SIZE];
 	char target[17];
 	char params[DM_PARAMS_SIZE];
-	u64 length;
+	u64 start, length;
 	u32 major, minor;
 	int open_count;
 	bool readonly, suspended;
@@ -36,6 +37,9 @@ void dm_init(bool verbose);
 /* Table or status of a device. -ENXIO when there is none of that name. */
 int dm_table(const char *name, struct dm_dev *dev);
 int dm_status(const char *name, struct dm_dev *dev);
+/* Calls @fn for each line of a device's table until it returns non-zero. */
+int dm_segments(const char *name,
+		int (*fn)(const struct dm_dev *segment, void *arg), void *arg);
 /* Calls @fn for each device with a table of @target until it returns non-zero. */
 int dm_each(const char *target, int (*fn)(const struct dm_dev *dev, void *arg),
 	    void *arg);

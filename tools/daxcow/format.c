@@ -69,6 +69,10 @@ static int format(const struct args *a, struct media *m)
 	rc = media_map(m, true);
 	if (rc)
 		return rc;
+	/* from here on nothing is refused any more */
+	rc = content_make_way(m, a->force);
+	if (rc)
+		return rc;
 	progress("writing");
 	err = daxcow_format(m->base, m->size >> DAXCOW_BLOCK_SHIFT, &p);
 	if (err)
@@ -89,9 +93,7 @@ int cmd_format(const struct args *a)
 	rc = media_open(&m, a->word[0], MEDIA_WRITE);
 	if (rc)
 		return rc;
-	rc = content_make_way(&m, a->force);
-	if (!rc)
-		rc = format(a, &m);
+	rc = format(a, &m);
 	media_close(&m);
 	return rc;
 }

@@ -16,6 +16,7 @@
 #include "daxcow.h"
 #include "dm.h"
 #include "media.h"
+#include "storage.h"
 
 int media_open(struct media *m, const char *path, int flags)
 {
@@ -26,6 +27,10 @@ int media_open(struct media *m, const char *path, int flags)
 	*m = (struct media) { .path = path, .fd = -1 };
 	if (stat(path, &st))
 		return fail_errno(errno, "%s", path);
+	/* a shell has not emptied that for us when it is a device */
+	rc = storage_distinct_stdout(path);
+	if (rc)
+		return rc;
 	m->block_device = S_ISBLK(st.st_mode);
 	if (!m->block_device && !S_ISREG(st.st_mode))
 		return fail(EXIT_FAILED, "%s: neither a block device nor a file",
@@ -161,62 +166,16 @@ int media_super(const struct media *m, struct daxcow_super *super)
 	return 0;
 }
 
-/* An unsigned number in a file of sysfs; false when it cannot be read. */
-static bool sysfs_number(dev_t dev, const char *name, u64 *number)
-{
-	long long value;
-	char path[128];
-	bool ok;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/%s", major(dev),
-		 minor(dev), name);
-	f = fopen(path, "re");
-	if (!f)
-		return false;
-	/* %lli also reads what begins with 0x */
-	ok = fscanf(f, "%lli", &value) == 1;
-	fclose(f);
-	*number = ok ? value : 0;
-	return ok;
-}
-
-/* The device that a partition is on. */
-static bool sysfs_parent(dev_t dev, dev_t *parent)
-{
-	unsigned int maj, min;
-	char path[128];
-	bool ok;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/../dev", major(dev),
-		 minor(dev));
-	f = fopen(path, "re");
-	if (!f)
-		return false;
-	ok = fscanf(f, "%u:%u", &maj, &min) == 2;
-	fclose(f);
-	*parent = makedev(maj, min);
-	return ok;
-}
-
 /* The first segment of a linear dm device. */
 static bool linear_parent(dev_t dev, dev_t *parent, u64 *sectors)
 {
-	char path[128], name[DM_NAME_SIZE];
+	char name[DM_NAME_SIZE];
 	unsigned long long offset;
 	unsigned int maj, min;
 	struct dm_dev table;
-	FILE *f;
 
-	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/dm/name", major(dev),
-		 minor(dev));
-	f = fopen(path, "re");
-	if (!f)
+	if (!sysfs_dm_name(dev, name, sizeof(name)))
 		return false;
-	if (fscanf(f, "%127s", name) != 1)
-		name[0] = 0;
-	fclose(f);
 	if (dm_table(name, &table) || strcmp(table.target, "linear") ||
 	    sscanf(table.params, "%u:%u %llu", &maj, &min, &offset) != 3)
 		return false;

@@ -9,7 +9,6 @@
  * order, numbers of blocks (8 bytes, little endian), each with the 4096 bytes of
  * the block; then PACK_END. Blocks that are not there are zero.
  */
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,7 +17,9 @@
 #include <daxcow/pmem.h>
 #include "daxcow.h"
 #include "media.h"
+#include "newfile.h"
 #include "salvage.h"
+#include "storage.h"
 
 #define PACK_MAGIC	0x4b43415043584144ULL	/* "DAXCPACK" */
 #define PACK_VERSION	1
@@ -167,40 +168,49 @@ static int pack_tables(struct packer *p, u64 nr_blocks)
 	return err;
 }
 
-/* A new file; with --force also in place of an old one. */
-static int create_file(const struct args *a, const char *path)
+static int pack(const struct args *a, struct media *m, struct newfile *file)
 {
-	return open(path, O_RDWR | O_CREAT | O_CLOEXEC |
-			  (a->force ? O_TRUNC : O_EXCL), 0644);
+	struct packer p = {
+		.reader = { .media = m, .block = DAXCOW_HOLE },
+		.complete = true,
+	};
+	u64 nr_blocks = m->size >> DAXCOW_BLOCK_SHIFT;
+	int err, rc, fd;
+
+	/* gzclose() closes what it has, and the file is not done then */
+	fd = dup(file->fd);
+	p.out = fd < 0 ? NULL : gzdopen(fd, "wb9");
+	if (!p.out) {
+		if (fd >= 0)
+			close(fd);
+		return fail_errno(ENOMEM, "%s", file->path);
+	}
+	err = pack_tables(&p, nr_blocks);
+	if (gzclose(p.out) != Z_OK && !err)
+		err = -EIO;
+	if (err)
+		return fail_errno(-err, "%s: cannot write", file->path);
+	rc = newfile_commit(file);
+	return rc ? rc : print(a, a->word[1], nr_blocks, p.blocks, p.complete);
 }
 
 int cmd_pack(const struct args *a)
 {
-	const char *path = a->word[1];
-	struct packer *p;
+	struct newfile file;
 	struct media m;
-	int rc, fd, err;
+	int rc;
 
+	rc = storage_distinct(a->word[0], a->word[1]);
+	if (rc)
+		return rc;
 	rc = media_open(&m, a->word[0], a->force ? MEDIA_SHARED : 0);
 	if (rc)
 		return rc;
-	p = calloc(1, sizeof(*p));
-	fd = p ? create_file(a, path) : -1;
-	if (fd < 0) {
-		rc = fail_errno(errno, "%s", path);
-		goto out_close;
+	rc = newfile_create(&file, a->word[1], a->force);
+	if (!rc) {
+		rc = pack(a, &m, &file);
+		newfile_close(&file);
 	}
-	p->out = gzdopen(fd, "wb9");
-	p->reader = (struct media_reader) { .media = &m, .block = DAXCOW_HOLE };
-	p->complete = true;
-	err = p->out ? pack_tables(p, m.size >> DAXCOW_BLOCK_SHIFT) : -ENOMEM;
-	if (p->out && gzclose(p->out) != Z_OK && !err)
-		err = -EIO;
-	rc = err ? fail_errno(-err, "%s: cannot write", path) :
-		   print(a, path, m.size >> DAXCOW_BLOCK_SHIFT, p->blocks,
-			 p->complete);
-out_close:
-	free(p);
 	media_close(&m);
 	return rc;
 }
@@ -246,35 +256,42 @@ static int unpack_blocks(gzFile in, const char *path, int fd, const char *file,
 	return fail(EXIT_DAMAGED, "%s: damaged, or cut off", path);
 }
 
+static int unpack(const struct args *a, gzFile in, struct newfile *file)
+{
+	const char *path = a->word[0], *name = a->word[1];
+	u64 nr_blocks = 0, blocks = 0;
+	int rc;
+
+	rc = read_head(in, path, &nr_blocks);
+	if (!rc)
+		rc = newfile_create(file, name, a->force);
+	if (rc)
+		return rc;
+	if (ftruncate(file->fd, nr_blocks << DAXCOW_BLOCK_SHIFT))
+		rc = fail_errno(errno, "%s: cannot make it as large as the pool",
+				name);
+	if (!rc)
+		rc = unpack_blocks(in, path, file->fd, name, nr_blocks, &blocks);
+	if (!rc)
+		rc = newfile_commit(file);
+	newfile_close(file);
+	return rc ? rc : print(a, name, nr_blocks, blocks, true);
+}
+
 int cmd_unpack(const struct args *a)
 {
-	const char *path = a->word[0], *file = a->word[1];
-	u64 nr_blocks = 0, blocks = 0;
+	const char *path = a->word[0];
+	struct newfile file;
 	gzFile in;
-	int rc, fd;
+	int rc;
 
+	rc = storage_distinct(path, a->word[1]);
+	if (rc)
+		return rc;
 	in = gzopen(path, "rb");
 	if (!in)
 		return fail_errno(errno ? errno : ENOMEM, "%s", path);
-	rc = read_head(in, path, &nr_blocks);
-	if (rc)
-		goto out_in;
-	fd = create_file(a, file);
-	if (fd < 0) {
-		rc = fail_errno(errno, "%s", file);
-		goto out_in;
-	}
-	if (ftruncate(fd, nr_blocks << DAXCOW_BLOCK_SHIFT))
-		rc = fail_errno(errno, "%s: cannot make it as large as the pool",
-				file);
-	if (!rc)
-		rc = unpack_blocks(in, path, fd, file, nr_blocks, &blocks);
-	if (!rc && fsync(fd))
-		rc = fail_errno(errno, "%s: cannot write", file);
-	close(fd);
-	if (!rc)
-		rc = print(a, file, nr_blocks, blocks, true);
-out_in:
+	rc = unpack(a, in, &file);
 	gzclose(in);
 	return rc;
 }

@@ -7,6 +7,7 @@
 #include "daxcow.h"
 #include "newpool.h"
 #include "salvage.h"
+#include "storage.h"
 
 static const struct column columns[] = {
 	{ "source", "Source", COLUMN_TEXT },
@@ -128,7 +129,7 @@ static int repair(const struct args *a, struct repair *r, struct salvage *s)
 	struct json_object *o;
 	int rc, err;
 
-	rc = newpool_open(&r->target, a->word[1], salvage_blocks(s), a->force);
+	rc = newpool_begin(&r->target, false);
 	if (rc)
 		return rc;
 	o = json_object_new_object();
@@ -143,6 +144,39 @@ static int repair(const struct args *a, struct repair *r, struct salvage *s)
 		json_object_put(o);
 	else
 		rc = report(a, r, o);
+	return rc;
+}
+
+static int skip_data(void *ctx, u64 block, const void *content)
+{
+	return 0;
+}
+
+/*
+ * A device has to give up what it has before it gets the pool: first see that
+ * all of the source can be gone through.
+ */
+static int rehearse(struct repair *r, struct salvage *s)
+{
+	static const struct salvage_ops ops = { .data = skip_data };
+	int err;
+
+	if (!r->target.media.block_device)
+		return EXIT_DONE;
+	err = salvage_walk(s, &ops, NULL);
+	return err ? fail_errno(-err, "%s", r->source.path) : EXIT_DONE;
+}
+
+static int repair_to(const struct args *a, struct repair *r, struct salvage *s)
+{
+	int rc;
+
+	rc = newpool_open(&r->target, a->word[1], salvage_blocks(s), a->force);
+	if (rc)
+		return rc;
+	rc = rehearse(r, s);
+	if (!rc)
+		rc = repair(a, r, s);
 	newpool_close(&r->target);
 	return rc;
 }
@@ -158,7 +192,9 @@ int cmd_repair(const struct args *a)
 	struct salvage *s;
 	int rc, err;
 
-	rc = media_open(&r.source, a->word[0], 0);
+	rc = storage_distinct(a->word[0], a->word[1]);
+	if (!rc)
+		rc = media_open(&r.source, a->word[0], 0);
 	if (rc)
 		return rc;
 	source.nr_blocks = r.source.size >> DAXCOW_BLOCK_SHIFT;
@@ -170,7 +206,7 @@ int cmd_repair(const struct args *a)
 		goto out_close;
 	}
 	r.losses = json_object_new_array();
-	rc = repair(a, &r, s);
+	rc = repair_to(a, &r, s);
 	json_object_put(r.losses);
 	salvage_close(s);
 out_close:

@@ -5,15 +5,20 @@
  *
  * Everything goes to the block that the text says. Data are copied from the pool
  * that --data names; without it they are what the target has at these blocks.
+ *
+ * The tables are made in memory and checked there, and the data are read, before
+ * the target is touched: a text with a fault in its last line destroys nothing.
  */
 #include <ctype.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <json-c/json.h>
 #include <uuid/uuid.h>
 #include "internal.h"
 #include "daxcow.h"
 #include "newpool.h"
+#include "storage.h"
 
 #define DIR_SLOT	slot_of(DAXCOW_SUPER_BLOCK, DAXCOW_SLOT_DIRECTORY)
 #define TRANS_SLOT	slot_of(DAXCOW_SUPER_BLOCK, DAXCOW_SLOT_TRANS)
@@ -35,7 +40,9 @@ static const struct column columns[] = {
  * @block:	of the table that is being read, with its entries in @word; 0: none
  * @level:	of it
  * @dir:	it is one of volumes
- * @copied:	data blocks that have been copied, a bit each
+ * @stage:	memory in which the tables are made
+ * @tables:	blocks that are made there, a bit each
+ * @copied:	data blocks that have to be copied, a bit each
  */
 struct restore {
 	FILE *text;
@@ -50,7 +57,8 @@ struct restore {
 	int level;
 	bool dir;
 	__le64 word[DAXCOW_NODE_SLOTS];
-	u8 *copied;
+	struct media stage;
+	u8 *tables, *copied;
 };
 
 static int bad_line(struct restore *r, const char *why)
@@ -126,28 +134,100 @@ static bool legal_block(const struct restore *r, u64 block)
 	       (block < zero || block >= zero + DAXCOW_CHUNK_BLOCKS);
 }
 
+static void set_bit(u8 *map, u64 block)
+{
+	map[block / 8] |= 1 << block % 8;
+}
+
+static bool test_bit(const u8 *map, u64 block)
+{
+	return map[block / 8] & 1 << block % 8;
+}
+
+static char *stage_block(const struct restore *r, u64 block)
+{
+	return (char *)r->stage.base + (block << DAXCOW_BLOCK_SHIFT);
+}
+
+static void put_block(struct restore *r, u64 block, const void *content)
+{
+	memcpy(stage_block(r, block), content, DAXCOW_BLOCK_SIZE);
+	set_bit(r->tables, block);
+}
+
 static int write_table(struct restore *r)
 {
 	if (r->block)
-		newpool_write(&r->target, r->block, r->word);
+		put_block(r, r->block, r->word);
 	r->block = 0;
 	return EXIT_DONE;
 }
 
-static int copy_data(struct restore *r, u64 block, u64 nr)
+static void note_data(struct restore *r, u64 block, u64 nr)
+{
+	for (; nr && r->has_data; nr--, block++)
+		set_bit(r->copied, block);
+}
+
+/* All data, to the target or, without @write, only to see that they are there. */
+static int copy_data(struct restore *r, bool write)
 {
 	char content[DAXCOW_BLOCK_SIZE];
+	u64 block;
 
-	for (; nr && r->has_data; nr--, block++) {
-		if (r->copied[block / 8] & 1 << block % 8)
+	for (block = 0; block < r->nr_blocks; block++) {
+		if (!test_bit(r->copied, block))
 			continue;
-		r->copied[block / 8] |= 1 << block % 8;
 		if (pread(r->data.fd, content, sizeof(content),
 			  block << DAXCOW_BLOCK_SHIFT) != sizeof(content))
 			return fail(EXIT_FAILED, "%s: cannot read block %llu",
 				    r->data.path, (unsigned long long)block);
-		newpool_write(&r->target, block, content);
+		if (write)
+			newpool_write(&r->target, block, content);
 	}
+	return EXIT_DONE;
+}
+
+static void copy_tables(struct restore *r)
+{
+	u64 block;
+
+	for (block = 0; block < r->nr_blocks; block++)
+		if (test_bit(r->tables, block))
+			newpool_write(&r->target, block, stage_block(r, block));
+}
+
+/* Pages that are not written take no memory. */
+static int make_stage(struct restore *r)
+{
+	u64 size = r->nr_blocks << DAXCOW_BLOCK_SHIFT;
+	void *base;
+
+	r->tables = calloc(1, r->nr_blocks / 8 + 1);
+	r->copied = calloc(1, r->nr_blocks / 8 + 1);
+	if (!r->tables || !r->copied)
+		return fail_errno(ENOMEM, "%s", r->path);
+	base = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (base == MAP_FAILED)
+		return fail_errno(errno, "%s", r->path);
+	r->stage = (struct media) {
+		.path = r->path, .fd = -1, .size = size, .base = base,
+	};
+	return EXIT_DONE;
+}
+
+static int check_stage(struct restore *r)
+{
+	struct daxcow_report report;
+	struct daxcow_pool *pool;
+
+	newpool_super(r->stage.base, &r->super);
+	if (media_load(&r->stage, &pool, &report))
+		return fail(EXIT_DAMAGED, "%s: not a valid pool: %s (block %llu, word %u)",
+			    r->path, daxcow_bad_text(report.bad),
+			    (unsigned long long)report.block, report.index);
+	daxcow_unload(pool);
 	return EXIT_DONE;
 }
 
@@ -177,12 +257,9 @@ static int line_pool(struct restore *r, const struct args *a, const char *line)
 	entry_crc_init(&r->crc, uuid);
 	super_init(&r->super, r->nr_blocks, &p, &r->crc);
 	r->super.trans = cpu_to_le64(entry_encode(&r->crc, TRANS_SLOT, e));
-	r->copied = calloc(1, r->nr_blocks / 8 + 1);
-	if (!r->copied)
-		return fail_errno(ENOMEM, "%s", r->path);
 	rc = newpool_open(&r->target, a->word[1], r->nr_blocks, a->force);
 	r->open = !rc;
-	return rc;
+	return rc ? rc : make_stage(r);
 }
 
 static int line_table(struct restore *r, const char *line, bool dir)
@@ -240,6 +317,8 @@ static int line_entry(struct restore *r, const char *line)
 	    !legal_block(r, block) || !legal_block(r, block + last - first) ||
 	    (is_chunk(e) && !legal_block(r, block + DAXCOW_CHUNK_BLOCKS - 1)))
 		return bad_line(r, "an index or a block is out of range");
+	if (e.type != DAXCOW_ENTRY_DATA && !test_bit(r->tables, block))
+		return bad_line(r, "names a block that is not before it");
 	for (i = first; i <= last; i++) {
 		e.block = block + i - first;
 		r->word[i] = cpu_to_le64(entry_encode(&r->crc,
@@ -247,8 +326,9 @@ static int line_entry(struct restore *r, const char *line)
 	}
 	if (e.type != DAXCOW_ENTRY_DATA)
 		return EXIT_DONE;
-	return copy_data(r, block, is_chunk(e) ? DAXCOW_CHUNK_BLOCKS :
-						 last - first + 1);
+	note_data(r, block, is_chunk(e) ? DAXCOW_CHUNK_BLOCKS :
+					  last - first + 1);
+	return EXIT_DONE;
 }
 
 static bool get_root(struct restore *r, const char *line, u64 block, __le64 *root)
@@ -264,7 +344,7 @@ static bool get_root(struct restore *r, const char *line, u64 block, __le64 *roo
 	if (*p == '-')
 		return true;
 	if (sscanf(p, "%llu/%u", &at, &level) != 2 || !legal_block(r, at) ||
-	    level > DAXCOW_MAX_LEVEL)
+	    level > DAXCOW_MAX_LEVEL || !test_bit(r->tables, at))
 		return false;
 	e.block = at;
 	e.level = level;
@@ -297,7 +377,7 @@ static int line_volume(struct restore *r, const char *line)
 	v.created = cpu_to_le64(created);
 	v.domain = cpu_to_le32(domain);
 	v.crc = cpu_to_le32(crc32c(~0U, &v, DAXCOW_RECORD_FIXED));
-	newpool_write(&r->target, block, &v);
+	put_block(r, block, &v);
 	return EXIT_DONE;
 }
 
@@ -311,8 +391,9 @@ static int line_root(struct restore *r, const char *line)
 	write_table(r);
 	if (!strncmp(line, "root -", 6))
 		return EXIT_DONE;
-	if (sscanf(line, "root %llu", &block) != 1 || !legal_block(r, block))
-		return bad_line(r, "no block");
+	if (sscanf(line, "root %llu", &block) != 1 || !legal_block(r, block) ||
+	    !test_bit(r->tables, block))
+		return bad_line(r, "no block that is before it");
 	e.block = block;
 	r->super.directory = cpu_to_le64(entry_encode(&r->crc, DIR_SLOT, e));
 	return EXIT_DONE;
@@ -367,8 +448,17 @@ static int restore(const struct args *a, struct restore *r)
 	struct json_object *o;
 	int rc = read_text(r, a);
 
+	if (!rc)
+		rc = check_stage(r);
+	if (!rc)
+		rc = copy_data(r, false);
+	if (!rc)
+		rc = newpool_begin(&r->target, !r->has_data);
+	if (!rc)
+		rc = copy_data(r, true);
 	if (rc)
 		return rc;
+	copy_tables(r);
 	o = json_object_new_object();
 	json_set_text(o, "source", r->path);
 	json_set_text(o, "target", a->word[1]);
@@ -382,11 +472,16 @@ static int restore(const struct args *a, struct restore *r)
 int cmd_restore(const struct args *a)
 {
 	struct restore *r = calloc(1, sizeof(*r));
-	int rc = EXIT_DONE;
+	int rc;
 
 	if (!r)
 		return fail_errno(ENOMEM, "%s", a->word[0]);
 	r->path = a->word[0];
+	rc = storage_distinct(r->path, a->word[1]);
+	if (!rc && a->data)
+		rc = storage_distinct(a->data, a->word[1]);
+	if (rc)
+		goto out_free;
 	r->text = fopen(r->path, "re");
 	if (!r->text) {
 		rc = fail_errno(errno, "%s", r->path);
@@ -403,6 +498,8 @@ int cmd_restore(const struct args *a)
 		media_close(&r->data);
 	fclose(r->text);
 out_free:
+	media_close(&r->stage);
+	free(r->tables);
 	free(r->copied);
 	free(r);
 	return rc;

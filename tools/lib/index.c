@@ -51,14 +51,6 @@ static size_t part_stride(const struct index *x)
 	return (index_part_size(x->buckets) + HEAD_SIZE - 1) & -(size_t)HEAD_SIZE;
 }
 
-static int make_empty(const struct index *x, size_t size)
-{
-	if (ftruncate(x->fd, 0))
-		return -errno;
-	/* what is not there when it is written to would kill us */
-	return -posix_fallocate(x->fd, 0, size);
-}
-
 int index_open(struct index *x, const char *path, u64 buckets,
 	       unsigned int parts, bool fresh)
 {
@@ -67,12 +59,17 @@ int index_open(struct index *x, const char *path, u64 buckets,
 	int err = 0;
 
 	*x = (struct index) { .buckets = buckets, .parts = parts, .fd = -1 };
-	x->fd = open(path, O_RDWR | O_CLOEXEC | (fresh ? O_CREAT : 0), 0600);
+	/* whatever else may have that file keeps it */
+	if (fresh && unlink(path) && errno != ENOENT)
+		return -errno;
+	x->fd = open(path, O_RDWR | O_CLOEXEC | (fresh ? O_CREAT | O_EXCL : 0),
+		     0600);
 	if (x->fd < 0)
 		return -errno;
 	size = part_stride(x) * parts;
 	if (fresh)
-		err = make_empty(x, size);
+		/* what is not there when it is written to would kill us */
+		err = -posix_fallocate(x->fd, 0, size);
 	else if (fstat(x->fd, &st))
 		err = -errno;
 	else if ((u64)st.st_size != size)
