@@ -5,9 +5,11 @@
  * the engine on the pool's device. Linked in place of tools/daxcow/dm.c, so
  * that all of the tool but its ioctls can be tested anywhere.
  *
- * A device is open while there is a file NAME.open.
+ * A device is open while there is a file NAME.open. With FAKE_DM_KILL=N the tool
+ * is killed at the N-th place that is before or behind a request to the kernel.
  */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <dirent.h>
 #include <stdio.h>
@@ -27,6 +29,15 @@ static const char *path_of(const char *name, const char *suffix)
 	snprintf(path, sizeof(path), "%s/%s%s", getenv("FAKE_DM"), name,
 		 suffix);
 	return path;
+}
+
+/* Before and after each request that changes something. */
+static void step(void)
+{
+	static int steps;
+
+	if (getenv("FAKE_DM_KILL") && ++steps == atoi(getenv("FAKE_DM_KILL")))
+		raise(SIGKILL);
 }
 
 void dm_init(bool verbose)
@@ -81,6 +92,9 @@ int dm_table(const char *name, struct dm_dev *dev)
 	if (err)
 		return err;
 	dev->open_count = !access(path_of(name, ".open"), F_OK);
+	/* what is loaded only is not shown */
+	if (!dev->live)
+		dev->target[0] = dev->params[0] = 0;
 	if (!strcmp(dev->target, DM_POOL_TARGET))
 		dm_each(DM_VOLUME_TARGET, count_user, dev);
 	return 0;
@@ -107,7 +121,9 @@ int dm_each(const char *target, int (*fn)(const struct dm_dev *dev, void *arg),
 		return -ENOPKG;
 	while (!rc && (d = readdir(dir)))
 		if (d->d_name[0] != '.' && !strstr(d->d_name, ".open") &&
-		    !dm_load(d->d_name, &dev) && !strcmp(dev.target, target))
+		    !dm_load(d->d_name, &dev) &&
+		    (target ? dev.live && !strcmp(dev.target, target) :
+		     !strncmp(dev.uuid, DM_UUID_PREFIX, strlen(DM_UUID_PREFIX))))
 			rc = fn(&dev, arg);
 	closedir(dir);
 	return rc;
@@ -175,6 +191,14 @@ static void unload(struct loaded *l)
 	close(l->fd);
 }
 
+/* Also those that are loaded only. */
+static int uses_pool(const struct dm_dev *dev, void *arg)
+{
+	struct dm_dev *pool = arg;
+
+	return dev->live || dev->pending ? count_user(dev, pool) : 0;
+}
+
 static int same_uuid(const struct dm_dev *dev, void *arg)
 {
 	const struct dm_dev *new = arg;
@@ -192,27 +216,81 @@ int dm_create(const struct dm_dev *dev, bool hidden)
 	(void)hidden;
 	if (!dm_table(dev->name, &old))
 		return -EBUSY;
-	err = dm_each(dev->target, same_uuid, &new);
+	err = dm_each(NULL, same_uuid, &new);
 	if (err)
 		return err;
-	if (getenv("FAKE_DM_NO_TARGET"))
-		return -EINVAL;
-	if (!strcmp(dev->target, DM_POOL_TARGET)) {
-		err = load(dev, &l);
-		if (err)
-			return err;
-		unload(&l);
-	}
-	/* numbers that no other device has */
+	/* created: numbers that no other device has, and no table */
+	step();
 	new.major = FAKE_MAJOR;
+	new.live = false;
+	new.pending = false;
 	if (!dm_save(&new) && !stat(path_of(dev->name, ""), &st))
 		new.minor = st.st_ino;
-	return dm_save(&new);
+	err = dm_save(&new);
+	step();
+	if (getenv("FAKE_DM_NO_TARGET"))
+		err = -EINVAL;
+	if (!err && !strcmp(dev->target, DM_POOL_TARGET)) {
+		err = load(dev, &l);
+		if (!err)
+			unload(&l);
+	}
+	if (err) {
+		unlink(path_of(dev->name, ""));
+		return err;
+	}
+	step();
+	new.pending = true;
+	dm_save(&new);
+	step();
+	return dm_resume(dev->name);
+}
+
+int dm_resume(const char *name)
+{
+	struct dm_dev dev, after;
+	int err = dm_load(name, &dev);
+	FILE *f;
+
+	if (err)
+		return err;
+	/* the table that dm_reload() has left waiting */
+	f = fopen(path_of(name, ".pending.open"), "r");
+	if (f && fread(&after, sizeof(after), 1, f) == 1)
+		dev = after;
+	if (f)
+		fclose(f);
+	dev.live = true;
+	dev.pending = false;
+	dev.suspended = false;
+	step();
+	unlink(path_of(name, ".pending.open"));
+	err = dm_save(&dev);
+	step();
+	return err;
 }
 
 int dm_reload(const struct dm_dev *dev)
 {
-	return dm_save(dev);
+	struct dm_dev old;
+	int err = dm_load(dev->name, &old);
+	FILE *f;
+
+	if (err)
+		return err;
+	step();
+	f = fopen(path_of(dev->name, ".pending.open"), "w");
+	if (!f)
+		return -EIO;
+	fwrite(dev, sizeof(*dev), 1, f);
+	fclose(f);
+	old.pending = true;
+	dm_save(&old);
+	step();
+	old.suspended = true;
+	dm_save(&old);
+	step();
+	return dm_resume(dev->name);
 }
 
 int dm_remove(const char *name)
@@ -222,9 +300,13 @@ int dm_remove(const char *name)
 
 	if (err)
 		return err;
+	dm_each(NULL, uses_pool, &dev);
 	if (dev.open_count)
 		return -EBUSY;
-	return unlink(path_of(name, "")) ? -errno : 0;
+	step();
+	err = unlink(path_of(name, "")) ? -errno : 0;
+	step();
+	return err;
 }
 
 /**
@@ -395,8 +477,11 @@ int dm_message(const char *name, const char *text, char **answer)
 		*answer = NULL;
 	if (answer)
 		err = answer_message(&dev, l.pool, text, answer);
-	else
+	else {
+		step();
 		err = change_message(&dev, l.pool, text);
+		step();
+	}
 	unload(&l);
 	return err;
 }

@@ -35,8 +35,11 @@ says err "modprobe dm-daxcow"
 expect 0 start "$dev" --cow 2m --error-if-no-space --low-water 1M
 says out tank
 grep -qaF ' 256 2 error_if_no_space cow_2m' dm/tank || failed "table"
-expect 6 start "$dev"
+expect 0 start "$dev"
+says out tank
+expect 0 start "$dev" tank
 expect 5 start "$dev" other
+says err 'is started as "tank" already'
 expect 3 list other
 says err "daxcow status"
 
@@ -110,6 +113,7 @@ expect 0 list tank --quick
 says out monday
 : >dm/tank-base.open
 expect 5 deactivate tank db base copy
+says err "unmounted during a snapshot"
 [ -e dm/tank-copy ] && failed "stopped at the first that is in use"
 expect 5 stop tank
 says err /dev/mapper/tank-base
@@ -158,6 +162,20 @@ expect 0 start --activate --readonly --json "$dev" again
 json '.pool.volumes == 5'
 [ -e dm/again-m2 ] || failed "not activated"
 expect 0 deactivate again --all
+
+# what can be activated is; a second start finishes the work
+cp dm/again dm/again-db
+expect 9 start --activate "$dev" again
+says err "there is another device called again-db"
+says err "1 of 5 volumes are not active"
+says out again
+for name in base m2 copy; do
+	[ -e dm/again-$name ] || failed "$name is not active"
+done
+rm dm/again-db
+expect 0 start --activate "$dev"
+[ -e dm/again-db ] || failed "the second start did not finish"
+expect 0 start --activate "$dev" again
 expect 0 stop again
 
 finish

@@ -68,7 +68,7 @@ int volume_deactivate(const struct pool *pool, struct volume *v)
 	err = dm_remove(v->device);
 	if (err == -EBUSY)
 		return fail(EXIT_BUSY,
-			    "%s/%s is in use; unmount it, or remove what is stacked on it",
+			    "%s/%s is in use; unmount it, or remove what is stacked on it (a file system that was unmounted during a snapshot is there until that ends)",
 			    dm_dir(), v->device);
 	if (err && err != -ENXIO)
 		return fail_errno(-err, "%s: cannot deactivate %s",

@@ -54,6 +54,8 @@ static void read_info(struct dm_task *task, const struct dm_info *info,
 	dev->open_count = info->open_count;
 	dev->readonly = info->read_only;
 	dev->suspended = info->suspended;
+	dev->live = info->live_table;
+	dev->pending = info->inactive_table;
 }
 
 /* The next line of the table; returns where to go on, or NULL. */
@@ -139,6 +141,13 @@ int dm_status(const char *name, struct dm_dev *dev)
 	return query(DM_DEVICE_STATUS, name, dev);
 }
 
+static bool is_wanted(const struct dm_dev *dev, const char *target)
+{
+	if (target)
+		return !strcmp(dev->target, target);
+	return !strncmp(dev->uuid, DM_UUID_PREFIX, strlen(DM_UUID_PREFIX));
+}
+
 int dm_each(const char *target, int (*fn)(const struct dm_dev *dev, void *arg),
 	    void *arg)
 {
@@ -153,7 +162,7 @@ int dm_each(const char *target, int (*fn)(const struct dm_dev *dev, void *arg),
 	names = err ? NULL : dm_task_get_names(task);
 	while (!err && names && names->dev) {
 		/* one that is gone by now is none of ours */
-		if (!dm_table(names->name, &dev) && !strcmp(dev.target, target))
+		if (!dm_table(names->name, &dev) && is_wanted(&dev, target))
 			err = fn(&dev, arg);
 		if (!names->next)
 			break;
@@ -271,6 +280,11 @@ int dm_reload(const struct dm_dev *dev)
 	if (!err)
 		err = simple(DM_DEVICE_SUSPEND, dev->name, 0);
 	return err ? err : simple(DM_DEVICE_RESUME, dev->name, 0);
+}
+
+int dm_resume(const char *name)
+{
+	return simple(DM_DEVICE_RESUME, name, 0);
 }
 
 int dm_remove(const char *name)

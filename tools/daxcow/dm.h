@@ -20,6 +20,8 @@
  * struct dm_dev - a device with one table line, as far as we look at it
  * @start:	of the line, in sectors
  * @length:	in sectors
+ * @live:	it has been resumed with a table
+ * @pending:	a table is loaded that waits for that
  */
 struct dm_dev {
 	char name[DM_NAME_SIZE];
@@ -29,7 +31,7 @@ struct dm_dev {
 	u64 start, length;
 	u32 major, minor;
 	int open_count;
-	bool readonly, suspended;
+	bool readonly, suspended, live, pending;
 };
 
 void dm_init(bool verbose);
@@ -40,7 +42,10 @@ int dm_status(const char *name, struct dm_dev *dev);
 /* Calls @fn for each line of a device's table until it returns non-zero. */
 int dm_segments(const char *name,
 		int (*fn)(const struct dm_dev *segment, void *arg), void *arg);
-/* Calls @fn for each device with a table of @target until it returns non-zero. */
+/*
+ * Calls @fn for each device with a table of @target until it returns non-zero;
+ * without @target, for each that the tool has made, whatever its state.
+ */
 int dm_each(const char *target, int (*fn)(const struct dm_dev *dev, void *arg),
 	    void *arg);
 /* Whether the kernel knows a target; may load its module. */
@@ -54,6 +59,8 @@ bool dm_target_known(const char *target);
 int dm_create(const struct dm_dev *dev, bool hidden);
 /* Replace the table of a device by that of @dev. */
 int dm_reload(const struct dm_dev *dev);
+/* Let a loaded table take effect. */
+int dm_resume(const char *name);
 int dm_remove(const char *name);
 
 /* Send a message; @answer, when not NULL, is set to its text or to NULL. */

@@ -230,6 +230,13 @@ static int find_on_device(struct pool *pool, const char *path)
 	return err ? err : pool->dm.name[0] ? 0 : -ENXIO;
 }
 
+bool pool_unfinished(const struct dm_dev *dev)
+{
+	return !dev->live &&
+	       !strncmp(dev->uuid, DM_UUID_PREFIX, strlen(DM_UUID_PREFIX)) &&
+	       strlen(dev->uuid) == strlen(DM_UUID_PREFIX) + UUID_TEXT - 1;
+}
+
 int pool_find(struct pool *pool, const char *name)
 {
 	size_t dir = strlen(dm_dir());
@@ -247,10 +254,32 @@ int pool_find(struct pool *pool, const char *name)
 			    name);
 	if (err)
 		return fail_errno(-err, "%s", name);
+	if (pool_unfinished(&pool->dm))
+		return fail(EXIT_NOT_FOUND, "the start of \"%s\" was interrupted; start it again, or \"daxcow stop %s\"",
+			    name, name);
 	if (strcmp(pool->dm.target, DM_POOL_TARGET))
 		return fail(EXIT_NOT_FOUND, "\"%s\" is a device, but not a daxcow pool",
 			    name);
 	return EXIT_DONE;
+}
+
+/*
+ * What a run that was killed has left of a volume's device: without a table it
+ * goes, and a resize is finished. Only with the lock, or it may be that of a
+ * run which goes on.
+ */
+static int tidy_volume(const struct dm_dev *dev, void *arg)
+{
+	const struct pool *pool = arg;
+	char prefix[sizeof(DM_UUID_PREFIX) + UUID_TEXT];
+	int n;
+
+	n = snprintf(prefix, sizeof(prefix), DM_UUID_PREFIX "%s-", pool->uuid);
+	if (!pool->uuid[0] || strncmp(dev->uuid, prefix, n))
+		return 0;
+	if (!dev->live)
+		return dm_remove(dev->name);
+	return dev->suspended && dev->pending ? dm_resume(dev->name) : 0;
 }
 
 int pool_open(struct pool *pool, const char *name)
@@ -276,7 +305,7 @@ int pool_open(struct pool *pool, const char *name)
 int pool_open_locked(struct pool *pool, const char *name)
 {
 	char path[DM_NAME_SIZE + 64];
-	int lock, rc;
+	int lock, rc, err;
 
 	rc = pool_find(pool, name);
 	if (rc)
@@ -285,18 +314,28 @@ int pool_open_locked(struct pool *pool, const char *name)
 	lock = open(path, O_RDONLY | O_CLOEXEC);
 	if (lock >= 0)
 		flock(lock, LOCK_EX);
+	read_uuid(pool);
+	err = dm_each(NULL, tidy_volume, pool);
 	rc = pool_open(pool, name);
 	pool->lock = lock;
+	if (!rc && err)
+		rc = fail_errno(-err, "%s: cannot tidy up after a run that was interrupted",
+				pool->dm.name);
 	if (rc)
 		pool_close(pool);
 	return rc;
 }
 
-void pool_close(struct pool *pool)
+void pool_unlock(struct pool *pool)
 {
 	if (pool->lock >= 0)
 		close(pool->lock);
 	pool->lock = -1;
+}
+
+void pool_close(struct pool *pool)
+{
+	pool_unlock(pool);
 	free(pool->volume);
 	pool->volume = NULL;
 	pool->volumes = 0;

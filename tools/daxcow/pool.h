@@ -50,7 +50,11 @@ struct pool {
 int pool_find(struct pool *pool, const char *name);
 int pool_open(struct pool *pool, const char *name);
 int pool_open_locked(struct pool *pool, const char *name);
+/* Give up the lock, which keeps the pool's device open. */
+void pool_unlock(struct pool *pool);
 void pool_close(struct pool *pool);
+/* A pool's device that a killed start has left without a table. */
+bool pool_unfinished(const struct dm_dev *dev);
 
 /* A volume by its name or "id:N"; says so and sets *@rc when there is none. */
 struct volume *pool_volume(struct pool *pool, const char *name, int *rc);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/sysmacros.h>
 #include <json-c/json.h>
 #include <libdevmapper.h>
@@ -74,7 +75,7 @@ static int explain_start(int err, const struct media *m,
 			    DM_POOL_TARGET);
 	if (err == -EBUSY)
 		return fail(EXIT_BUSY,
-			    "%s: in use, or its pool is started already (see \"daxcow status\")",
+			    "%s: in use, or pages of it still are (see dmesg)",
 			    m->path);
 	if (err == -EOPNOTSUPP)
 		return fail(EXIT_FAILED,
@@ -87,22 +88,34 @@ static int explain_start(int err, const struct media *m,
 	return fail_errno(-err, "%s: cannot start the pool", m->path);
 }
 
+/* All that can be; each that cannot says why. */
+static int activate_all(const struct args *a, struct pool *pool)
+{
+	size_t i, failed = 0;
+
+	for (i = 0; i < pool->volumes; i++) {
+		progress("%zu of %zu", i + 1, pool->volumes);
+		failed += !!volume_activate(a, pool, &pool->volume[i]);
+	}
+	progress_end();
+	if (!failed)
+		return EXIT_DONE;
+	return fail(EXIT_PARTIAL, "%s: started, but %zu of %zu volumes are not active; start it again to try these again",
+		    pool->dm.name, failed, pool->volumes);
+}
+
 static int started(const struct args *a, const char *name)
 {
 	struct json_object *o;
 	struct pool pool;
-	int rc, one;
-	size_t i;
+	int rc;
 
-	rc = pool_open(&pool, name);
+	rc = a->activate ? pool_open_locked(&pool, name) :
+			   pool_open(&pool, name);
 	if (rc)
 		return rc;
-	for (i = 0; a->activate && i < pool.volumes; i++) {
-		progress("%zu of %zu", i + 1, pool.volumes);
-		one = volume_activate(a, &pool, &pool.volume[i]);
-		rc = rc ? rc : one;
-	}
-	progress_end();
+	if (a->activate)
+		rc = activate_all(a, &pool);
 	if (a->json) {
 		o = json_object_new_object();
 		json_set_text(o, "name", pool.dm.name);
@@ -114,6 +127,49 @@ static int started(const struct args *a, const char *name)
 	}
 	pool_close(&pool);
 	return rc;
+}
+
+/**
+ * struct present - what there is of a pool that is to be started
+ * @new:	the device that it would get
+ * @name:	of the one that it has
+ */
+struct present {
+	const struct dm_dev *new;
+	char name[DM_NAME_SIZE];
+};
+
+/* Started already, or begun by a start that was killed: that is taken back. */
+static int look_at_present(const struct dm_dev *dev, void *arg)
+{
+	struct present *p = arg;
+
+	if (strcmp(dev->uuid, p->new->uuid))
+		return 0;
+	if (!dev->live)
+		return dm_remove(dev->name);
+	snprintf(p->name, sizeof(p->name), "%s", dev->name);
+	return 0;
+}
+
+static int create(const struct args *a, const struct media *m,
+		  const struct dm_dev *dev)
+{
+	struct present p = { .new = dev };
+	int err;
+
+	/* or the device that another run is making would be taken for a rest */
+	flock(m->fd, LOCK_EX);
+	err = dm_each(NULL, look_at_present, &p);
+	if (!err && p.name[0]) {
+		if (a->words < 2 || !strcmp(p.name, dev->name))
+			return started(a, p.name);
+		return fail(EXIT_BUSY, "%s: its pool is started as \"%s\" already",
+			    m->path, p.name);
+	}
+	if (!err)
+		err = dm_create(dev, true);
+	return err ? explain_start(err, m, dev) : started(a, dev->name);
 }
 
 static int start(const struct args *a, const struct media *m)
@@ -137,10 +193,7 @@ static int start(const struct args *a, const struct media *m)
 	if (rc)
 		return rc;
 	describe_pool(a, m, name, &super, &dev);
-	err = dm_create(&dev, true);
-	if (err)
-		return explain_start(err, m, &dev);
-	return started(a, name);
+	return create(a, m, &dev);
 }
 
 int cmd_start(const struct args *a)
@@ -168,10 +221,27 @@ static int must_be_unused(const struct pool *pool)
 
 		if (device[0] && !dm_table(device, &dev) && dev.open_count)
 			return fail(EXIT_BUSY,
-				    "%s/%s is in use; unmount it, or remove what is stacked on it",
+				    "%s/%s is in use; unmount it, or remove what is stacked on it (a file system that was unmounted during a snapshot is there until that ends)",
 				    dm_dir(), device);
 	}
 	return EXIT_DONE;
+}
+
+/* There is nothing on it that could be stopped. */
+static bool drop_unfinished(const char *name, int *rc)
+{
+	size_t dir = strlen(dm_dir());
+	struct dm_dev dev;
+	int err;
+
+	if (!strncmp(name, dm_dir(), dir) && name[dir] == '/')
+		name += dir + 1;
+	if (dm_table(name, &dev) || !pool_unfinished(&dev))
+		return false;
+	err = dm_remove(name);
+	*rc = err ? fail_errno(-err, "%s: cannot stop the pool", name) :
+		    EXIT_DONE;
+	return true;
 }
 
 int cmd_stop(const struct args *a)
@@ -180,13 +250,16 @@ int cmd_stop(const struct args *a)
 	int rc, err;
 	size_t i;
 
-	/* not locked: that would keep the device open */
-	rc = pool_open(&pool, a->word[0]);
+	if (drop_unfinished(a->word[0], &rc))
+		return rc;
+	rc = pool_open_locked(&pool, a->word[0]);
 	if (rc)
 		return rc;
 	rc = must_be_unused(&pool);
 	for (i = 0; i < pool.volumes && !rc; i++)
 		rc = volume_deactivate(&pool, &pool.volume[i]);
+	/* it keeps the device open */
+	pool_unlock(&pool);
 	err = rc ? 0 : dm_remove(pool.dm.name);
 	if (err)
 		rc = fail_errno(-err, "%s: cannot stop the pool", pool.dm.name);

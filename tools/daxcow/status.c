@@ -98,11 +98,27 @@ static int add_pool(const struct dm_dev *dev, void *rows)
 	return 0;
 }
 
+/* With no status that could be asked for. */
+static int add_unfinished(const struct dm_dev *dev, void *rows)
+{
+	struct json_object *o;
+
+	if (!pool_unfinished(dev))
+		return 0;
+	o = json_object_new_object();
+	json_set_text(o, "name", dev->name);
+	json_set_text(o, "mode", "unfinished");
+	json_object_array_add(rows, o);
+	return 0;
+}
+
 static int status_all(const struct args *a)
 {
 	struct json_object *rows = json_object_new_array();
 	int err = dm_each(DM_POOL_TARGET, add_pool, rows);
 
+	if (!err)
+		err = dm_each(NULL, add_unfinished, rows);
 	if (err) {
 		json_object_put(rows);
 		return fail_errno(-err, "cannot list the devices");
