@@ -304,6 +304,8 @@ int dm_remove(const char *name)
 	if (dev.open_count)
 		return -EBUSY;
 	step();
+	/* and the table that waits */
+	unlink(path_of(name, ".pending.open"));
 	err = unlink(path_of(name, "")) ? -errno : 0;
 	step();
 	return err;

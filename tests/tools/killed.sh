@@ -46,6 +46,12 @@ killed()
 		"$daxcow" status --json >seen 2>err
 		[ -z "$(ls dm)" ] || grep -q '"tank"' seen ||
 			failed "$*: killed at $n: not seen: $(ls dm)"
+		# after its last step a command has done what it was for
+		case $next in
+		remove*)
+			"$daxcow" list tank | grep -q 'tank-b' && expect 0 deactivate tank b
+			;;
+		esac
 		# shellcheck disable=SC2086 # words
 		expect 0 $next
 		[ ! -e dm/tank ] || expect 0 stop tank
