@@ -15,7 +15,7 @@ help:
 	@echo 'make module KDIR=DIR   the module for a kernel, in build/module/user'
 	@echo 'make tools    the command daxcow, in build/tools'
 	@echo 'make install  the tool and its manual page (DESTDIR, PREFIX)'
-	@echo 'make dkms-install      the module, for every kernel on this machine'
+	@echo 'make dkms-install      the module, for every 6.12 kernel on this machine'
 	@echo 'make fuzz     feed pools, operations and text to fuzzers (SECONDS=60)'
 	@echo 'make soak     everything at once on the debug kernel (MINUTES=30)'
 	@echo 'make torture  programs that others wrote, beside dm-linear (MINUTES=30)'
@@ -119,9 +119,7 @@ install: tools
 	@$(MAKE) --no-print-directory -C tools O=$(CURDIR)/build/tools install
 
 dkms-install:
-	mkdir -p /usr/src/daxcow-1.0
-	cp -r Kbuild dkms.conf drivers include /usr/src/daxcow-1.0
-	dkms install daxcow/1.0
+	tools/dkms-install
 
 clean:
 	rm -rf build
