@@ -245,7 +245,7 @@ static int pool_write(char **arg)
 
 static int pool_table(char **arg)
 {
-	struct dm_dev dev = { .target = DM_POOL_TARGET, .major = 254 };
+	struct dm_dev dev = { .target = DM_POOL_TARGET, .major = 254, .live = true };
 	char path[4096];
 	FILE *out;
 

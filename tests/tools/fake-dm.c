@@ -93,8 +93,10 @@ int dm_table(const char *name, struct dm_dev *dev)
 		return err;
 	dev->open_count = !access(path_of(name, ".open"), F_OK);
 	/* what is loaded only is not shown */
-	if (!dev->live)
-		dev->target[0] = dev->params[0] = 0;
+	if (!dev->live) {
+		dev->target[0] = 0;
+		dev->params[0] = 0;
+	}
 	if (!strcmp(dev->target, DM_POOL_TARGET))
 		dm_each(DM_VOLUME_TARGET, count_user, dev);
 	return 0;
@@ -477,9 +479,9 @@ int dm_message(const char *name, const char *text, char **answer)
 		return err;
 	if (answer)
 		*answer = NULL;
-	if (answer)
+	if (answer) {
 		err = answer_message(&dev, l.pool, text, answer);
-	else {
+	} else {
 		step();
 		err = change_message(&dev, l.pool, text);
 		step();
