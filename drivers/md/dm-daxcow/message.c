@@ -191,6 +191,17 @@ static const struct {
 
 /* ---- messages that answer with text ---- */
 
+/* For %*pE: whoever wrote the pool may have put in lines of their own. */
+static const char *text_or_none(const char *text)
+{
+	return *text ? text : "-";
+}
+
+static int text_size(const char *text)
+{
+	return strlen(text_or_none(text));
+}
+
 static int do_stats(struct pool *pool, unsigned int argc, char **argv,
 		    char *result, unsigned int maxlen)
 {
@@ -198,8 +209,9 @@ static int do_stats(struct pool *pool, unsigned int argc, char **argv,
 	unsigned int sz = 0;
 
 	daxcow_pool_info(pool->core, &i);
-	DMEMIT("uuid %pUb\nlabel %s\nblocks %llu\nfree %llu\nreserve %llu\n",
-	       i.uuid, i.label[0] ? i.label : "-", i.nr_blocks, i.nr_free,
+	DMEMIT("uuid %pUb\nlabel %*pE\n", i.uuid, text_size(i.label),
+	       text_or_none(i.label));
+	DMEMIT("blocks %llu\nfree %llu\nreserve %llu\n", i.nr_blocks, i.nr_free,
 	       i.reserve);
 	DMEMIT("metadata %llu\ndata %llu\npending %llu\nchunks_free %llu\n",
 	       i.nr_meta, i.nr_data, i.nr_pending, i.nr_chunks_free);
@@ -240,13 +252,13 @@ static int do_list(struct pool *pool, unsigned int argc, char **argv,
 		if (ret)
 			return ret;
 		/* more than the longest line */
-		if (maxlen - sz < 200)
+		if (maxlen - sz < 400)
 			break;
 		if (v.origin != DAXCOW_NO_ORIGIN)
 			snprintf(origin, sizeof(origin), "%u", v.origin);
-		DMEMIT("%u %s %llu %llu %u %pUb %s", v.id, origin,
+		DMEMIT("%u %s %llu %llu %u %pUb %*pE", v.id, origin,
 		       v.size << BLOCK_SECTORS_SHIFT, v.created, v.open, v.uuid,
-		       v.name[0] ? v.name : "-");
+		       text_size(v.name), text_or_none(v.name));
 		/* without it the name is last, as it was before there were domains */
 		if (v.domain)
 			DMEMIT(" %u", v.domain);
