@@ -355,6 +355,23 @@ static char *add(char *text, const char *fmt, ...)
 	return strcat(more, line);
 }
 
+/* As %*pE of the kernel's printf does. */
+static const char *escaped(const char *text)
+{
+	static char to[4 * DAXCOW_NAME_SIZE + 1];
+	char *p = to;
+
+	for (; *text; text++)
+		if (*text == '\n')
+			p += sprintf(p, "\\n");
+		else if ((u8)*text < ' ' || *text == 0x7f)
+			p += sprintf(p, "\\%03o", (u8)*text);
+		else
+			*p++ = *text;
+	*p = 0;
+	return to;
+}
+
 /* A few at a time, so that the tool has to come again. */
 static char *list(const struct dm_dev *dev, struct daxcow_pool *pool, u32 id)
 {
@@ -369,7 +386,7 @@ static char *list(const struct dm_dev *dev, struct daxcow_pool *pool, u32 id)
 			   v.origin == DAXCOW_NO_ORIGIN ? "-" : origin,
 			   (unsigned long long)v.size << 3,
 			   (unsigned long long)v.created, users(dev, v.id),
-			   uuid, v.name[0] ? v.name : "-");
+			   uuid, v.name[0] ? escaped(v.name) : "-");
 		text = v.domain ? add(text, " %u\n", v.domain) : add(text, "\n");
 		id = v.id + 1;
 	}
@@ -436,10 +453,11 @@ static int answer_message(const struct dm_dev *dev, struct daxcow_pool *pool,
 		return err;
 	}
 	daxcow_pool_info(pool, &info);
-	*answer = add(NULL, "label %s\nblocks %llu\nfree %llu\nvolumes %llu\nmode rw\ndax no\n",
-		      info.label[0] ? info.label : "-",
+	*answer = add(NULL, "label %s\nblocks %llu\nfree %llu\nchunks_free %llu\nvolumes %llu\nmode rw\ndax no\nfigure_of_tomorrow 7\n",
+		      info.label[0] ? escaped(info.label) : "-",
 		      (unsigned long long)info.nr_blocks,
 		      (unsigned long long)info.nr_free,
+		      (unsigned long long)info.nr_chunks_free,
 		      (unsigned long long)info.nr_volumes);
 	return 0;
 }

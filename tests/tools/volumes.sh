@@ -154,7 +154,9 @@ json '.pool | .name == "tank" and .mode == "rw" and .size == 67108864 and
 	.volumes == 5 and .label == "tank" and .needs_check == false and
 	.free % 4096 == 0 and .free > 50000000 and .dax == "no"'
 expect 0 status tank
-says out FREE
+says out "Whole chunks of 2 MiB free"
+says out "Figure of tomorrow"
+grep -qE "^(NAME|SIZE|FREE)|_" out && failed "no words for people: $(cat out)"
 expect 0 stop "$dev"
 [ -z "$(ls dm)" ] || failed "left over: $(ls dm)"
 expect 0 check "$dev"

@@ -21,6 +21,9 @@ static int describe_device(const struct args *a, const struct pool *pool,
 			    "%s: %s has no recorded size; give it one with \"daxcow resize %s %s SIZE\"",
 			    pool->dm.name, text, pool->dm.name, text);
 	memset(dev, 0, sizeof(*dev));
+	/* a name that nobody gave with this tool */
+	if (name_fault(text))
+		snprintf(text, sizeof(text), "id:%u", v->id);
 	if (snprintf(dev->name, sizeof(dev->name), "%s-%s", pool->dm.name,
 		     text) >= (int)sizeof(dev->name))
 		return fail(EXIT_FAILED, "%s: %s: the name of its device would be too long",

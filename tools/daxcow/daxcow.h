@@ -99,6 +99,20 @@ __printf(1, 2)
 void progress(const char *fmt, ...);
 void progress_end(void);
 
+/* text.c */
+
+/* Why a pool or a volume cannot have that name, or a pool that label; or NULL. */
+const char *name_fault(const char *name);
+/* The same: says so, and that it is @what. Returns an exit code. */
+int name_check(const char *what, const char *name);
+/*
+ * These return a copy, to be freed, in which the bytes that others would choke on are
+ * \xNN: those that are not UTF-8, and then all backslashes as well (NULL when there is
+ * nothing to do); or those that a terminal does not show (NULL without memory).
+ */
+char *text_utf8(const char *text);
+char *text_shown(const char *text);
+
 /* size.c */
 
 #define SIZE_TEXT 24
@@ -141,16 +155,13 @@ struct column {
 	enum column_kind kind;
 };
 
-/* All of these take over the objects that they are given. */
+/* The print functions take over the objects that they are given. */
 int print_rows(const struct args *a, const char *key, struct json_object *rows,
 	       const struct column *columns);
 int print_record(const struct args *a, const char *key,
 		 struct json_object *record, const struct column *columns);
+/* Any bytes; see text_utf8(). Of a path, a second member "escaped" is then true. */
 void json_set_text(struct json_object *o, const char *key, const char *text);
-/*
- * Any bytes. Those that are not UTF-8, and with them all backslashes, become \xNN, and
- * a second member "escaped" is true.
- */
 void json_set_path(struct json_object *o, const char *key, const char *path);
 void json_set_number(struct json_object *o, const char *key, u64 number);
 void json_set_bool(struct json_object *o, const char *key, bool value);

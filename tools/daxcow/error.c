@@ -2,6 +2,7 @@
 /*
  * What went wrong, for people and as an exit code; and progress.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -65,6 +66,20 @@ static const char *error_text(int err)
 	}
 }
 
+/* Names, labels and paths in it may be anything. */
+static void say(const char *fmt, va_list ap)
+{
+	char *text = NULL, *shown;
+
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
+	shown = text ? text_shown(text) : NULL;
+	/* without memory, better than nothing */
+	fputs(shown ? shown : fmt, stderr);
+	free(shown);
+	free(text);
+}
+
 int fail(enum exit_code code, const char *fmt, ...)
 {
 	va_list ap;
@@ -72,7 +87,7 @@ int fail(enum exit_code code, const char *fmt, ...)
 	progress_end();
 	fputs("daxcow: ", stderr);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	say(fmt, ap);
 	va_end(ap);
 	fputc('\n', stderr);
 	return code;
@@ -85,7 +100,7 @@ int fail_errno(int err, const char *fmt, ...)
 	progress_end();
 	fputs("daxcow: ", stderr);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	say(fmt, ap);
 	va_end(ap);
 	fprintf(stderr, ": %s\n", error_text(err));
 	return exit_code_of(err);
@@ -101,7 +116,7 @@ void progress(const char *fmt, ...)
 		return;
 	fputs("\r\033[K", stderr);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	say(fmt, ap);
 	va_end(ap);
 	fflush(stderr);
 	in_progress = true;

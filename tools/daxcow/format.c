@@ -87,10 +87,10 @@ int cmd_format(const struct args *a)
 	struct media m;
 	int rc;
 
-	if (a->label && strlen(a->label) >= DAXCOW_NAME_SIZE)
-		return fail(EXIT_USAGE, "--label: longer than %d bytes",
-			    DAXCOW_NAME_SIZE - 1);
-	rc = media_open(&m, a->word[0], MEDIA_WRITE);
+	/* the pool is going to be started by that name */
+	rc = a->label && *a->label ? name_check("label", a->label) : EXIT_DONE;
+	if (!rc)
+		rc = media_open(&m, a->word[0], MEDIA_WRITE);
 	if (rc)
 		return rc;
 	rc = format(a, &m);

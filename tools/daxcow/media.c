@@ -75,7 +75,8 @@ int media_map(struct media *m, bool writable)
 	int prot = PROT_READ | (writable ? PROT_WRITE : 0);
 
 	if (!m->size)
-		return fail(EXIT_DAMAGED, "%s: empty", m->path);
+		return fail(EXIT_DAMAGED, "%s: empty, or smaller than a block of 4 KiB",
+			    m->path);
 	/* what a started pool stores does not pass through the cache */
 	if (m->block_device)
 		ioctl(m->fd, BLKFLSBUF, 0);

@@ -12,60 +12,26 @@
 #include <libsmartcols/libsmartcols.h>
 #include "daxcow.h"
 
+/* What is not UTF-8 would make it no JSON. */
 void json_set_text(struct json_object *o, const char *key, const char *text)
 {
+	char *escaped = text ? text_utf8(text) : NULL;
+
+	if (escaped)
+		text = escaped;
 	json_object_object_add(o, key, text && *text ?
 			       json_object_new_string(text) : NULL);
-}
-
-/* Bytes of the character at @s, or 0 when it is not UTF-8. */
-static size_t utf8_size(const u8 *s)
-{
-	size_t size = *s < 0x80 ? 1 : *s < 0xe0 ? 2 : *s < 0xf0 ? 3 : 4, i;
-	u32 c = *s & (0xff >> (size + 1));
-
-	if (size == 1)
-		return 1;
-	/* the rest of a character, or more than there is */
-	if (*s < 0xc2 || *s > 0xf4)
-		return 0;
-	for (i = 1; i < size; i++) {
-		if (s[i] >> 6 != 2)
-			return 0;
-		c = c << 6 | (s[i] & 0x3f);
-	}
-	/* longer than it has to be, half of a pair, or more than there is */
-	if (c < (size == 2 ? 0x80 : size == 3 ? 0x800 : 0x10000) ||
-	    c >> 11 == 0x1b || c > 0x10ffff)
-		return 0;
-	return size;
+	free(escaped);
 }
 
 void json_set_path(struct json_object *o, const char *key, const char *path)
 {
-	const u8 *s = (const u8 *)path;
-	char *text, *to;
-	size_t size;
+	char *escaped = path ? text_utf8(path) : NULL;
 
-	while (s && *s && utf8_size(s))
-		s += utf8_size(s);
-	text = s && *s ? malloc(4 * strlen(path) + 1) : NULL;
-	if (!text) {
-		json_set_text(o, key, path);
-		return;
-	}
-	to = text;
-	for (s = (const u8 *)path; *s; s += size ? size : 1) {
-		size = *s == '\\' ? 0 : utf8_size(s);
-		if (size)
-			to = (char *)memcpy(to, s, size) + size;
-		else
-			to += sprintf(to, "\\x%02x", *s);
-	}
-	*to = 0;
-	json_set_text(o, key, text);
-	json_set_bool(o, "escaped", true);
-	free(text);
+	json_set_text(o, key, escaped ? escaped : path);
+	if (escaped)
+		json_set_bool(o, "escaped", true);
+	free(escaped);
 }
 
 void json_set_number(struct json_object *o, const char *key, u64 number)
@@ -128,8 +94,11 @@ static struct libscols_table *table_new(const struct column *columns)
 	for (col = columns; col->key; col++) {
 		int flags = col->kind == COLUMN_NUMBER ||
 			    col->kind == COLUMN_BYTES ? SCOLS_FL_RIGHT : 0;
+		struct libscols_column *c;
 
-		if (!scols_table_new_column(table, col->title, 0, flags)) {
+		c = scols_table_new_column(table, col->title, 0, flags);
+		/* it escapes as we do, and would escape that again */
+		if (!c || scols_column_set_safechars(c, "\\")) {
 			scols_unref_table(table);
 			return NULL;
 		}
@@ -168,6 +137,14 @@ int print_rows(const struct args *a, const char *key, struct json_object *rows,
 	return rc;
 }
 
+static void print_cell(const char *text)
+{
+	char *shown = text_shown(text);
+
+	puts(shown ? shown : "-");
+	free(shown);
+}
+
 /* One member a line; those that are not there are left out. */
 int print_record(const struct args *a, const char *key,
 		 struct json_object *record, const struct column *columns)
@@ -183,9 +160,10 @@ int print_record(const struct args *a, const char *key,
 		if (strlen(col->title) > width)
 			width = strlen(col->title);
 	for (col = columns; col->key; col++)
-		if (json_object_object_get_ex(record, col->key, NULL))
-			printf("%-*s  %s\n", (int)width, col->title,
-			       cell(a, record, col, text));
+		if (json_object_object_get_ex(record, col->key, NULL)) {
+			printf("%-*s  ", (int)width, col->title);
+			print_cell(cell(a, record, col, text));
+		}
 	json_object_put(record);
 	return EXIT_DONE;
 }

@@ -2,7 +2,6 @@
 /*
  * A started pool and its volumes, as the kernel describes them.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -18,24 +17,6 @@
 #define CONTROL "/dev/daxcow"
 /* Long enough for every request that people type. */
 #define MESSAGE_SIZE 4096
-
-int name_check(const char *name)
-{
-	size_t i;
-
-	for (i = 0; name[i]; i++)
-		if (!isascii(name[i]) || (!isalnum((unsigned char)name[i]) &&
-					  !strchr("._+-", name[i])))
-			break;
-	if (name[i] || !i || name[0] == '-')
-		return fail(EXIT_USAGE,
-			    "\"%s\": names are made of letters, digits and ._+- and do not begin with -",
-			    name);
-	if (i >= DAXCOW_NAME_SIZE)
-		return fail(EXIT_USAGE, "\"%s\": names have at most %d characters",
-			    name, DAXCOW_NAME_SIZE - 1);
-	return EXIT_DONE;
-}
 
 static int ask(const struct pool *pool, char **answer, const char *fmt,
 	       va_list ap)

@@ -65,9 +65,6 @@ u32 pool_free_id(const struct pool *pool, u32 from);
 #define VOLUME_TEXT (DAXCOW_NAME_SIZE + 16)
 const char *volume_text(const struct volume *v, char text[VOLUME_TEXT]);
 
-/* Whether a name may be given to a new volume or pool; says if not. */
-int name_check(const char *name);
-
 /* Send a message that has no answer; @what is said when it fails. */
 __printf(3, 4)
 int pool_message(const struct pool *pool, const char *what,

@@ -189,7 +189,7 @@ static int start(const struct args *a, const struct media *m)
 	if (!*name)
 		return fail(EXIT_USAGE, "%s: the pool has no label; give it a name",
 			    m->path);
-	rc = name_check(name);
+	rc = name_check(a->words > 1 ? "pool" : "label", name);
 	if (rc)
 		return rc;
 	describe_pool(a, m, name, &super, &dev);

@@ -2,6 +2,7 @@
 /*
  * What there is: daxcow status, list.
  */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,7 +128,8 @@ static int status_all(const struct args *a)
 }
 
 /**
- * struct figure - a figure of the message "stats"
+ * struct figure - what is told of one pool
+ * @column:	with the key that the message "stats" has for it, if it is from there
  * @shift:	to make bytes of blocks
  */
 struct figure {
@@ -135,16 +137,37 @@ struct figure {
 	unsigned int shift;
 };
 
+/* As people look for it. What is not there is left out. */
 static const struct figure figures[] = {
+	{ { "name", "Name", COLUMN_TEXT }, 0 },
+	{ { "label", "Label", COLUMN_TEXT }, 0 },
 	{ { "uuid", "UUID", COLUMN_TEXT }, 0 },
-	{ { "label", "LABEL", COLUMN_TEXT }, 0 },
-	{ { "free", "FREE", COLUMN_BYTES }, DAXCOW_BLOCK_SHIFT },
-	{ { "reserve", "RESERVE", COLUMN_BYTES }, DAXCOW_BLOCK_SHIFT },
-	{ { "pending", "PENDING", COLUMN_BYTES }, DAXCOW_BLOCK_SHIFT },
-	{ { "bad", "BAD", COLUMN_BYTES }, DAXCOW_BLOCK_SHIFT },
-	{ { "retired", "RETIRED", COLUMN_BYTES }, DAXCOW_BLOCK_SHIFT },
-	{ { "memory", "MEMORY", COLUMN_BYTES }, 0 },
-	{ { "created", "CREATED", COLUMN_TIME }, 0 },
+	{ { "device", "Device", COLUMN_TEXT }, 0 },
+	{ { "created", "Created", COLUMN_TIME }, 0 },
+	{ { "mode", "Mode", COLUMN_TEXT }, 0 },
+	{ { "when_full", "When full", COLUMN_TEXT }, 0 },
+	{ { "dax", "DAX", COLUMN_TEXT }, 0 },
+	{ { "suspended", "Suspended", COLUMN_TEXT }, 0 },
+	{ { "needs_check", "Needs a check", COLUMN_TEXT }, 0 },
+	{ { "size", "Size", COLUMN_BYTES }, 0 },
+	{ { "data", "Data", COLUMN_BYTES }, 0 },
+	{ { "metadata", "Metadata", COLUMN_BYTES }, 0 },
+	{ { "free", "Free", COLUMN_BYTES }, DAXCOW_BLOCK_SHIFT },
+	{ { "chunks_free", "Whole chunks of 2 MiB free", COLUMN_NUMBER }, 0 },
+	{ { "reserve", "Reserved for deleting", COLUMN_BYTES }, DAXCOW_BLOCK_SHIFT },
+	{ { "pending", "Waiting for readers", COLUMN_BYTES }, DAXCOW_BLOCK_SHIFT },
+	{ { "bad", "Failed memory in use", COLUMN_BYTES }, DAXCOW_BLOCK_SHIFT },
+	{ { "retired", "Failed memory retired", COLUMN_BYTES }, DAXCOW_BLOCK_SHIFT },
+	{ { "memory", "Kernel memory", COLUMN_BYTES }, 0 },
+	{ { "volumes", "Volumes", COLUMN_NUMBER }, 0 },
+	{ { "blocks", "Blocks of 4 KiB", COLUMN_NUMBER }, 0 },
+	{ { "chunk_offset", "First block of a chunk", COLUMN_NUMBER }, 0 },
+	{ { "transaction_id", "Transaction id", COLUMN_NUMBER }, 0 },
+	/* in blocks, since it was started */
+	{ { "provisions", "Blocks newly mapped", COLUMN_NUMBER }, 0 },
+	{ { "copies", "Blocks copied", COLUMN_NUMBER }, 0 },
+	{ { "merged", "Blocks merged", COLUMN_NUMBER }, 0 },
+	{ { "unmapped", "Blocks of zeroes unmapped", COLUMN_NUMBER }, 0 },
 };
 
 static const struct figure *find_figure(const char *key)
@@ -157,23 +180,45 @@ static const struct figure *find_figure(const char *key)
 	return NULL;
 }
 
-/* Of a later kernel, or a plain number: shown as it comes. */
-static struct column other_figure(const char *key)
+#define NR_COLUMNS	64
+#define TITLE_SIZE	32
+
+/**
+ * struct details - the columns for one pool
+ * @title:	of those that this version does not know
+ */
+struct details {
+	struct column column[NR_COLUMNS];
+	char title[NR_COLUMNS][TITLE_SIZE];
+	size_t nr;
+};
+
+/* Of a later kernel: its own word for it, as words. */
+static void add_unknown(struct details *d, const char *key)
 {
-	return (struct column) { key, key, COLUMN_NUMBER };
+	char *title = d->title[d->nr];
+
+	if (d->nr == NR_COLUMNS - 1)
+		return;
+	snprintf(title, TITLE_SIZE, "%s", key);
+	title[0] = toupper((unsigned char)title[0]);
+	while ((title = strchr(title, '_')))
+		*title = ' ';
+	d->column[d->nr] = (struct column) {
+		key, d->title[d->nr], COLUMN_NUMBER,
+	};
+	d->nr++;
 }
 
-#define NR_COLUMNS 64
-
 /* "key value" a line; what is known from the status line already is left. */
-static void add_stats(struct json_object *o, char *answer,
-		      struct column *columns, size_t nr)
+static void add_stats(struct json_object *o, char *answer, struct details *d)
 {
 	char *line, *value, *rest = answer;
 	const struct figure *f;
+	bool is_text;
 	u64 number;
 
-	while ((line = strsep(&rest, "\n")) && nr < NR_COLUMNS - 1) {
+	while ((line = strsep(&rest, "\n"))) {
 		value = strchr(line, ' ');
 		if (!value)
 			continue;
@@ -181,19 +226,22 @@ static void add_stats(struct json_object *o, char *answer,
 		if (json_object_object_get_ex(o, line, NULL))
 			continue;
 		f = find_figure(line);
-		if (number_parse(value, UINT64_MAX, &number))
+		if (!f)
+			add_unknown(d, line);
+		/* a label may look like a number */
+		is_text = f && f->column.kind == COLUMN_TEXT;
+		if (is_text || number_parse(value, UINT64_MAX, &number))
 			json_set_text(o, line, strcmp(value, "-") ? value :
 				      NULL);
 		else
 			json_set_number(o, line, number <<
 					(f ? f->shift : 0));
-		columns[nr++] = f ? f->column : other_figure(line);
 	}
 }
 
 static int status_one(const struct args *a)
 {
-	struct column columns[NR_COLUMNS] = { };
+	struct details d = { };
 	struct json_object *o;
 	struct pool pool;
 	char *answer;
@@ -204,10 +252,11 @@ static int status_one(const struct args *a)
 		rc = pool_ask(&pool, &answer, "stats");
 	if (rc)
 		return rc;
+	for (d.nr = 0; d.nr < ARRAY_SIZE(figures); d.nr++)
+		d.column[d.nr] = figures[d.nr].column;
 	o = describe_pool(&pool.dm);
-	memcpy(columns, pool_columns, sizeof(pool_columns));
-	add_stats(o, answer, columns, ARRAY_SIZE(pool_columns) - 1);
-	rc = print_record(a, "pool", o, columns);
+	add_stats(o, answer, &d);
+	rc = print_record(a, "pool", o, d.column);
 	free(answer);
 	pool_close(&pool);
 	return rc;

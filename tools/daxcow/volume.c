@@ -32,7 +32,7 @@ static int new_volume(struct pool *pool, const char *name, u32 id,
 	size_t i;
 	int rc;
 
-	rc = name_check(name);
+	rc = name_check("volume", name);
 	if (rc)
 		return rc;
 	for (i = 0; i < pool->volumes; i++)
