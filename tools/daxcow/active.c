@@ -96,19 +96,30 @@ static int select_volumes(const struct args *a, struct pool *pool,
 	return rc;
 }
 
+/* Scripts read the standard output: what is said to people goes elsewhere. */
+static void say_options(const char *path, const char *options)
+{
+	if (options)
+		fprintf(stderr, "mount -o %s %s DIRECTORY\n", options, path);
+}
+
 int print_volumes(const struct args *a, const struct pool *pool,
 		  struct volume *const *v, size_t nr)
 {
 	struct json_object *rows, *row;
 	char path[DM_NAME_SIZE + 64];
+	const char *options;
 	size_t i;
 
 	rows = a->json ? json_object_new_array() : NULL;
 	for (i = 0; i < nr; i++) {
 		snprintf(path, sizeof(path), "%s/%s", dm_dir(), v[i]->device);
+		options = a->readonly && v[i]->device[0] ?
+			  content_mount_options(path) : NULL;
 		if (!rows) {
 			if (v[i]->device[0])
 				puts(path);
+			say_options(path, options);
 			continue;
 		}
 		row = json_object_new_object();
@@ -117,6 +128,8 @@ int print_volumes(const struct args *a, const struct pool *pool,
 		json_set_text(row, "name", v[i]->name);
 		json_set_text(row, "uuid", v[i]->uuid);
 		json_set_text(row, "device", v[i]->device[0] ? path : NULL);
+		if (options)
+			json_set_text(row, "mount_options", options);
 		json_object_array_add(rows, row);
 	}
 	return rows ? print_rows(a, "volumes", rows, NULL) : EXIT_DONE;

@@ -2,6 +2,7 @@
 /*
  * What is on a device before a pool is written to it.
  */
+#include <string.h>
 #include <blkid/blkid.h>
 #include "daxcow.h"
 #include "media.h"
@@ -22,6 +23,24 @@ static blkid_probe probe_new(const struct media *m)
 		return NULL;
 	}
 	return probe;
+}
+
+const char *content_mount_options(const char *path)
+{
+	blkid_probe probe = blkid_new_probe_from_filename(path);
+	const char *type = NULL, *options = NULL;
+
+	if (!probe)
+		return NULL;
+	if (!blkid_do_safeprobe(probe))
+		blkid_probe_lookup_value(probe, "TYPE", &type, NULL);
+	/* XFS also because a snapshot has the identity of its origin */
+	if (type && !strcmp(type, "xfs"))
+		options = "ro,norecovery,nouuid";
+	else if (type && !strcmp(type, "ext4"))
+		options = "ro,noload";
+	blkid_free_probe(probe);
+	return options;
 }
 
 /* Refuse to destroy what is there; blkid does not know our pools. */

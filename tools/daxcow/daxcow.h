@@ -99,6 +99,14 @@ __printf(1, 2)
 void progress(const char *fmt, ...);
 void progress_end(void);
 
+/* content.c */
+
+/*
+ * With which options the file system on a block device is mounted when the device cannot
+ * be written, as its log may have to be replayed. NULL for none that is known.
+ */
+const char *content_mount_options(const char *path);
+
 /* text.c */
 
 /* Why a pool or a volume cannot have that name, or a pool that label; or NULL. */

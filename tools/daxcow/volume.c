@@ -186,7 +186,7 @@ static int take_shots(const struct pool *pool, const struct shots *s)
 	free(text);
 	if (err == -EBUSY)
 		return fail(EXIT_BUSY,
-			    "%s: a file system on an origin could not be frozen: is it mounted through another device above, or being unmounted? Freeze it with fsfreeze(8) and try again; dmesg tells which",
+			    "%s: a file system on an origin could not be frozen: is it mounted through another device above, or being unmounted? Suspend that device (dmsetup suspend) or unmount the file system, and try again; dmesg tells which",
 			    pool->dm.name);
 	return err ? fail_errno(-err, "%s: cannot take the snapshot",
 				pool->dm.name) : EXIT_DONE;
