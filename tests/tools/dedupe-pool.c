@@ -266,6 +266,7 @@ int main(int argc, char **argv)
 		return pool_make(argv[1], argv + 3);
 	if (!fake_open(&f, argv[1], 0, 0))
 		return die("no pool there");
+	fake_lock(&f);
 	if (!strcmp(argv[2], "check"))
 		return pool_check();
 	if (!strcmp(argv[2], "show"))

@@ -2,28 +2,42 @@
 /*
  * The kernel as daxcow dedupe sees it, with the pool of fake-pool.h in the directory
  * $FAKE_POOL. Linked in place of tools/daxcow/dedupe-kernel.c.
+ *
+ * A call that was made is carried out even if the tool is killed meanwhile, and nothing
+ * is ever seen half done. So a process of its own does it, the server, and the pool is
+ * locked from before the server is told until it is done: the lock is on the open file
+ * that both have. The server ends when the tool does.
+ *
+ * $FAKE_KILL=N kills the tool in its Nth merge. With $FAKE_CLOCK set, time passes for
+ * the tool only while it sleeps.
  */
+#define _GNU_SOURCE
 #include <errno.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
 #include "dedupe-kernel.h"
 #include "fake-pool.h"
 
+/**
+ * struct exchange - memory of the tool and the server
+ * @err:	what the call returns
+ * @merge:	what it is, with @pair; else @blocks with @run
+ */
+struct exchange {
+	int err;
+	bool is_merge;
+	struct daxcow_ioc_blocks blocks;
+	struct daxcow_ioc_merge merge;
+	union {
+		struct daxcow_run run[DAXCOW_MERGE_PAIRS];
+		struct daxcow_merge_pair pair[DAXCOW_MERGE_PAIRS];
+	};
+};
+
 static struct fake fake;
-
-int kernel_open(struct kernel *k, const struct pool *pool)
-{
-	const char *dir = getenv("FAKE_POOL");
-
-	*k = (struct kernel) { .control = -1, .device = -1 };
-	if (!dir || !fake_open(&fake, dir, 0, 0))
-		return fail(EXIT_NO_KERNEL, "%s: no pool in $FAKE_POOL",
-			    pool->dm.name);
-	k->blocks = fake.p->blocks;
-	return EXIT_DONE;
-}
-
-void kernel_close(struct kernel *k)
-{
-}
+static struct exchange *exchange;
 
 /* ---- blocks ---- */
 
@@ -50,9 +64,8 @@ static struct daxcow_run run_at(u64 block)
 	};
 }
 
-int kernel_blocks(const struct kernel *k, struct daxcow_ioc_blocks *x)
+static int list_blocks(struct daxcow_ioc_blocks *x, struct daxcow_run *run)
 {
-	struct daxcow_run *run = (void *)(uintptr_t)x->runs;
 	u32 nr = 0;
 
 	if (!x->nr || x->pad)
@@ -80,20 +93,6 @@ int kernel_blocks(const struct kernel *k, struct daxcow_ioc_blocks *x)
 		x->start = block + r.nr;
 	}
 	x->nr = nr;
-	return 0;
-}
-
-int kernel_read(const struct kernel *k, void *buf, u64 block, u32 nr)
-{
-	u32 i;
-
-	if ((uintptr_t)buf % DAXCOW_BLOCK_SIZE || block + nr > fake.p->blocks)
-		return -EINVAL;
-	for (i = 0; i < nr; i++)
-		if (fake.p->block[block + i].bad)
-			return -EIO;
-	memcpy(buf, fake_data(&fake, block), (size_t)nr << DAXCOW_BLOCK_SHIFT);
-	fake.p->reads += nr;
 	return 0;
 }
 
@@ -249,14 +248,11 @@ static u32 one_pair(const struct daxcow_merge_pair *p, u32 *left, __u64 *freed)
 	return DAXCOW_MERGE_MERGED;
 }
 
-int kernel_merge(const struct kernel *k, struct daxcow_ioc_merge *x)
+static int merge_pairs(struct daxcow_ioc_merge *x, struct daxcow_merge_pair *pair)
 {
-	struct daxcow_merge_pair *pair = (void *)(uintptr_t)x->pairs;
 	u32 i, left = x->rest;
 
 	fake.p->calls++;
-	if (x->nr > DAXCOW_MERGE_PAIRS)
-		return -EINVAL;
 	x->freed = 0;
 	for (i = 0; i < x->nr; i++) {
 		if (pair[i].nr != 1 && (pair[i].nr != FAKE_CHUNK ||
@@ -267,5 +263,163 @@ int kernel_merge(const struct kernel *k, struct daxcow_ioc_merge *x)
 			usleep(fake.p->delay);
 	}
 	x->rest -= left;
+	return 0;
+}
+
+/* ---- the server ---- */
+
+/* Out of reach of the terminal's signals, and without files that the tool locks. */
+static void serve(int from)
+{
+	int lock = fcntl(fake.lock, F_DUPFD, 5);
+	char c = 0;
+
+	setsid();
+	if (lock < 0 || dup2(from, 3) < 0 || dup2(lock, 4) < 0)
+		_exit(1);
+	fake.lock = 4;
+	close_range(5, ~0U, 0);
+	while (read(3, &c, 1) == 1) {
+		struct exchange *x = exchange;
+
+		x->err = x->is_merge ? merge_pairs(&x->merge, x->pair) :
+				       list_blocks(&x->blocks, x->run);
+		fake_unlock(&fake);
+		if (send(3, &c, 1, MSG_NOSIGNAL) != 1)
+			break;
+	}
+	_exit(0);
+}
+
+int kernel_open(struct kernel *k, const struct pool *pool)
+{
+	const char *dir = getenv("FAKE_POOL");
+	int fd[2];
+
+	*k = (struct kernel) { .control = -1, .device = -1 };
+	if (!dir || (!fake.p && !fake_open(&fake, dir, 0, 0)))
+		return fail(EXIT_NO_KERNEL, "%s: no pool in $FAKE_POOL",
+			    pool->dm.name);
+	k->blocks = fake.p->blocks;
+	if (!exchange)
+		exchange = mmap(NULL, sizeof(*exchange), PROT_READ | PROT_WRITE,
+				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (exchange == MAP_FAILED || socketpair(AF_UNIX, SOCK_STREAM, 0, fd))
+		return fail_errno(errno, "the fake kernel");
+	k->device = fork();
+	if (!k->device) {
+		/* or it would not see the tool's end */
+		close(fd[1]);
+		serve(fd[0]);
+	}
+	close(fd[0]);
+	k->control = fd[1];
+	return k->device < 0 ? fail_errno(errno, "the fake kernel") : EXIT_DONE;
+}
+
+void kernel_close(struct kernel *k)
+{
+	if (k->control < 0)
+		return;
+	close(k->control);
+	while (waitpid(k->device, NULL, 0) < 0 && errno == EINTR)
+		;
+	k->control = -1;
+}
+
+/* The server is told with the pool locked, and unlocks it. */
+static int call(const struct kernel *k)
+{
+	static int merges;
+	const char *at = getenv("FAKE_KILL");
+	ssize_t n;
+	char c = 0;
+
+	if (send(k->control, &c, 1, MSG_NOSIGNAL) != 1)
+		return -EIO;
+	if (exchange->is_merge && at && ++merges == atoi(at))
+		raise(SIGKILL);
+	do {
+		n = read(k->control, &c, 1);
+	} while (n < 0 && errno == EINTR);
+	return n == 1 ? exchange->err : -EIO;
+}
+
+int kernel_blocks(const struct kernel *k, struct daxcow_ioc_blocks *x)
+{
+	struct daxcow_run *run = (void *)(uintptr_t)x->runs;
+	int err;
+
+	if (x->nr > ARRAY_SIZE(exchange->run))
+		return -EINVAL;
+	fake_lock(&fake);
+	exchange->is_merge = false;
+	exchange->blocks = *x;
+	err = call(k);
+	if (err)
+		return err;
+	*x = exchange->blocks;
+	memcpy(run, exchange->run, x->nr * sizeof(*run));
+	return 0;
+}
+
+int kernel_merge(const struct kernel *k, struct daxcow_ioc_merge *x)
+{
+	struct daxcow_merge_pair *pair = (void *)(uintptr_t)x->pairs;
+	int err;
+
+	if (x->nr > DAXCOW_MERGE_PAIRS)
+		return -EINVAL;
+	fake_lock(&fake);
+	exchange->is_merge = true;
+	exchange->merge = *x;
+	memcpy(exchange->pair, pair, x->nr * sizeof(*pair));
+	err = call(k);
+	if (err)
+		return err;
+	*x = exchange->merge;
+	memcpy(pair, exchange->pair, x->nr * sizeof(*pair));
+	return 0;
+}
+
+int kernel_read(const struct kernel *k, void *buf, u64 block, u32 nr)
+{
+	int err = 0;
+	u32 i;
+
+	if ((uintptr_t)buf % DAXCOW_BLOCK_SIZE || block + nr > fake.p->blocks)
+		return -EINVAL;
+	fake_lock(&fake);
+	for (i = 0; i < nr; i++)
+		if (fake.p->block[block + i].bad)
+			err = -EIO;
+	if (!err) {
+		memcpy(buf, fake_data(&fake, block), (size_t)nr << DAXCOW_BLOCK_SHIFT);
+		fake.p->reads += nr;
+	}
+	fake_unlock(&fake);
+	return err;
+}
+
+/* ---- time, by the linker's --wrap ---- */
+
+static struct timespec slept;
+
+int __wrap_clock_gettime(clockid_t id, struct timespec *t)
+{
+	if (id != CLOCK_MONOTONIC || !getenv("FAKE_CLOCK"))
+		return __real_clock_gettime(id, t);
+	*t = slept;
+	return 0;
+}
+
+int __wrap_nanosleep(const struct timespec *t, struct timespec *left)
+{
+	if (!getenv("FAKE_CLOCK"))
+		return __real_nanosleep(t, left);
+	/* no sleep takes no time: who waits for the rest of a nanosecond gets there */
+	slept.tv_nsec += t->tv_nsec + 1;
+	slept.tv_sec += t->tv_sec + slept.tv_nsec / 1000000000;
+	slept.tv_nsec %= 1000000000;
 	return 0;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A pool for tests of daxcow dedupe, in two files: what it contains, and who owns
- * that. It lives on while programs that have it mapped are killed.
+ * that. It lives on while programs that have it mapped are killed. Whoever reads or
+ * changes it has it locked.
  *
  * There is one volume. Each of its blocks has the hash of what was last written to
  * it, by which is seen whether a merge has changed it.
@@ -9,10 +10,13 @@
 #ifndef FAKE_POOL_H
 #define FAKE_POOL_H
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include "platform.h"
 #include <daxcow/format.h>
@@ -57,10 +61,15 @@ struct fake_pool {
 	struct fake_block block[];
 };
 
+/**
+ * struct fake - a pool that is open
+ * @lock:	the file that is locked
+ */
 struct fake {
 	struct fake_pool *p;
 	struct fake_owner *owner;
 	char *data;
+	int lock;
 };
 
 static inline u64 fake_random(struct fake_pool *p, u64 n)
@@ -88,7 +97,8 @@ static inline char *fake_data(const struct fake *f, u64 block)
 	return f->data + (block << DAXCOW_BLOCK_SHIFT);
 }
 
-static inline void *fake_map(const char *dir, const char *name, size_t size)
+/* With @lock the file stays open. */
+static inline void *fake_map(const char *dir, const char *name, size_t size, int *lock)
 {
 	char path[4096];
 	struct stat st;
@@ -100,8 +110,26 @@ static inline void *fake_map(const char *dir, const char *name, size_t size)
 	if (fd < 0 || (size && ftruncate(fd, size)) || fstat(fd, &st))
 		return NULL;
 	at = mmap(NULL, st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	close(fd);
+	if (lock)
+		*lock = fd;
+	else
+		close(fd);
 	return at == MAP_FAILED ? NULL : at;
+}
+
+/*
+ * The lock belongs to the open file: a process and its children have it together, and it
+ * goes with the last of them.
+ */
+static inline void fake_lock(const struct fake *f)
+{
+	while (flock(f->lock, LOCK_EX) && errno == EINTR)
+		;
+}
+
+static inline void fake_unlock(const struct fake *f)
+{
+	flock(f->lock, LOCK_UN);
 }
 
 /* With @blocks a new one, of which all blocks are free. */
@@ -111,8 +139,8 @@ static inline bool fake_open(struct fake *f, const char *dir, u64 blocks,
 	size_t size = sizeof(*f->p) + blocks * sizeof(struct fake_block) +
 		      volume * sizeof(struct fake_owner);
 
-	f->p = fake_map(dir, "owners", blocks ? size : 0);
-	f->data = fake_map(dir, "content", blocks << DAXCOW_BLOCK_SHIFT);
+	f->p = fake_map(dir, "owners", blocks ? size : 0, &f->lock);
+	f->data = fake_map(dir, "content", blocks << DAXCOW_BLOCK_SHIFT, NULL);
 	if (!f->p || !f->data)
 		return false;
 	if (blocks) {
@@ -184,5 +212,11 @@ static inline bool fake_write(struct fake *f, u32 owner, const void *data,
 	fake_touch(f, block);
 	return true;
 }
+
+/* In place of the C library's, by the linker's --wrap: see fake-dedupe.c. */
+int __real_clock_gettime(clockid_t id, struct timespec *t);
+int __real_nanosleep(const struct timespec *t, struct timespec *left);
+int __wrap_clock_gettime(clockid_t id, struct timespec *t);
+int __wrap_nanosleep(const struct timespec *t, struct timespec *left);
 
 #endif /* FAKE_POOL_H */
