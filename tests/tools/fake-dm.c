@@ -67,7 +67,9 @@ static int count_user(const struct dm_dev *dev, void *arg)
 	struct dm_dev *pool = arg;
 	unsigned int maj, min;
 
-	if (sscanf(dev->params, "%u:%u", &maj, &min) == 2 &&
+	if ((dev->live || dev->pending) &&
+	    !strcmp(dev->target, DM_VOLUME_TARGET) &&
+	    sscanf(dev->params, "%u:%u", &maj, &min) == 2 &&
 	    maj == pool->major && min == pool->minor)
 		pool->open_count++;
 	return 0;
@@ -85,34 +87,8 @@ static int dm_load(const char *name, struct dm_dev *dev)
 	return ok ? 0 : -ENXIO;
 }
 
-int dm_table(const char *name, struct dm_dev *dev)
-{
-	int err = dm_load(name, dev);
-
-	if (err)
-		return err;
-	dev->open_count = !access(path_of(name, ".open"), F_OK);
-	/* what is loaded only is not shown */
-	if (!dev->live) {
-		dev->target[0] = 0;
-		dev->params[0] = 0;
-	}
-	if (!strcmp(dev->target, DM_POOL_TARGET))
-		dm_each(DM_VOLUME_TARGET, count_user, dev);
-	return 0;
-}
-
-int dm_segments(const char *name,
-		int (*fn)(const struct dm_dev *segment, void *arg), void *arg)
-{
-	struct dm_dev dev;
-	int err = dm_table(name, &dev);
-
-	return err ? err : fn(&dev, arg);
-}
-
-int dm_each(const char *target, int (*fn)(const struct dm_dev *dev, void *arg),
-	    void *arg)
+/* Also what is loaded only, as the kernel sees it. */
+static int each_loaded(int (*fn)(const struct dm_dev *dev, void *arg), void *arg)
 {
 	DIR *dir = opendir(getenv("FAKE_DM"));
 	struct dirent *d;
@@ -123,12 +99,87 @@ int dm_each(const char *target, int (*fn)(const struct dm_dev *dev, void *arg),
 		return -ENOPKG;
 	while (!rc && (d = readdir(dir)))
 		if (d->d_name[0] != '.' && !strstr(d->d_name, ".open") &&
-		    !dm_load(d->d_name, &dev) &&
-		    (target ? dev.live && !strcmp(dev.target, target) :
-		     !strncmp(dev.uuid, DM_UUID_PREFIX, strlen(DM_UUID_PREFIX))))
+		    !dm_load(d->d_name, &dev))
 			rc = fn(&dev, arg);
 	closedir(dir);
 	return rc;
+}
+
+int dm_table(const char *name, struct dm_dev *dev)
+{
+	int err = dm_load(name, dev);
+
+	if (err)
+		return err;
+	dev->open_count = !access(path_of(name, ".open"), F_OK);
+	if (!strcmp(dev->target, DM_POOL_TARGET))
+		each_loaded(count_user, dev);
+	/* what is loaded only is not shown */
+	if (!dev->live) {
+		dev->target[0] = 0;
+		dev->params[0] = 0;
+	}
+	return 0;
+}
+
+/**
+ * struct wanted - devices that are looked for
+ * @found:	with that uuid
+ */
+struct wanted {
+	const char *target, *uuid;
+	int (*fn)(const struct dm_dev *dev, void *arg);
+	void *arg;
+	struct dm_dev found;
+};
+
+static int has_uuid(const struct dm_dev *dev, void *arg)
+{
+	struct wanted *w = arg;
+
+	return strcmp(dev->uuid, w->uuid) ? 0 : !dm_table(dev->name, &w->found);
+}
+
+int dm_table_of_uuid(const char *uuid, struct dm_dev *dev)
+{
+	struct wanted w = { .uuid = uuid };
+	int found = each_loaded(has_uuid, &w);
+
+	*dev = w.found;
+	return found > 0 ? 0 : found < 0 ? found : -ENXIO;
+}
+
+static int has_target(const struct dm_dev *loaded, void *arg)
+{
+	struct wanted *w = arg;
+	struct dm_dev dev;
+
+	if (dm_table(loaded->name, &dev) ||
+	    (w->target && strcmp(dev.target, w->target)))
+		return 0;
+	return w->fn(&dev, w->arg);
+}
+
+int dm_each(const char *target, int (*fn)(const struct dm_dev *dev, void *arg),
+	    void *arg)
+{
+	struct wanted w = { .target = target, .fn = fn, .arg = arg };
+
+	return each_loaded(has_target, &w);
+}
+
+void dm_node(const char *name)
+{
+	(void)name;
+}
+
+int dm_segments(const char *name,
+		int (*fn)(const struct dm_dev *segment, void *arg), void *arg)
+{
+	struct dm_dev dev;
+	int err = dm_table(name, &dev);
+
+	return err ? err : fn(&dev, arg);
 }
 
 /**
@@ -193,14 +244,6 @@ static void unload(struct loaded *l)
 	close(l->fd);
 }
 
-/* Also those that are loaded only. */
-static int uses_pool(const struct dm_dev *dev, void *arg)
-{
-	struct dm_dev *pool = arg;
-
-	return dev->live || dev->pending ? count_user(dev, pool) : 0;
-}
-
 static int same_uuid(const struct dm_dev *dev, void *arg)
 {
 	const struct dm_dev *new = arg;
@@ -218,7 +261,7 @@ int dm_create(const struct dm_dev *dev, bool hidden)
 	(void)hidden;
 	if (!dm_table(dev->name, &old))
 		return -EBUSY;
-	err = dm_each(NULL, same_uuid, &new);
+	err = each_loaded(same_uuid, &new);
 	if (err)
 		return err;
 	/* created: numbers that no other device has, and no table */
@@ -302,7 +345,6 @@ int dm_remove(const char *name)
 
 	if (err)
 		return err;
-	dm_each(NULL, uses_pool, &dev);
 	if (dev.open_count)
 		return -EBUSY;
 	step();
@@ -327,7 +369,9 @@ static int is_user(const struct dm_dev *dev, void *arg)
 	struct user *u = arg;
 	unsigned int maj, min, id;
 
-	if (sscanf(dev->params, "%u:%u %u", &maj, &min, &id) == 3 &&
+	if (!strcmp(dev->target, DM_VOLUME_TARGET) &&
+	    (dev->live || dev->pending) &&
+	    sscanf(dev->params, "%u:%u %u", &maj, &min, &id) == 3 &&
 	    maj == u->pool.major && min == u->pool.minor && id == u->id)
 		u->users++;
 	return 0;
@@ -337,7 +381,7 @@ static int users(const struct dm_dev *pool, unsigned int id)
 {
 	struct user u = { .pool = *pool, .id = id };
 
-	dm_each(DM_VOLUME_TARGET, is_user, &u);
+	each_loaded(is_user, &u);
 	return u.users;
 }
 

@@ -90,9 +90,13 @@ static int select_volumes(const struct args *a, struct pool *pool,
 	if (a->all ? a->words > 1 : a->words == 1)
 		return fail(EXIT_USAGE, "give either names of volumes or --all");
 	*nr = a->all ? pool->volumes : (size_t)a->words - 1;
+	if (a->all)
+		rc = pool_devices(pool);
 	for (i = 0; i < *nr && !rc; i++)
 		selected[i] = a->all ? &pool->volume[i] :
 				       pool_volume(pool, a->word[i + 1], &rc);
+	for (i = 0; i < *nr && !rc && !a->all; i++)
+		rc = volume_find_device(pool, selected[i]);
 	return rc;
 }
 

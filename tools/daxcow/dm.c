@@ -73,9 +73,12 @@ static void *read_line(struct dm_task *task, void *next, struct dm_dev *dev)
 	return next;
 }
 
-/* Ask about a device: the task with the answer, and what it says of no line. */
-static int ask(int type, const char *name, struct dm_task **taskp,
-	       struct dm_dev *dev)
+/*
+ * Ask about a device with that name or, without one, uuid: the task with the answer,
+ * and what it says of no line.
+ */
+static int ask(int type, const char *name, const char *uuid,
+	       struct dm_task **taskp, struct dm_dev *dev)
 {
 	struct dm_task *task = dm_task_create(type);
 	struct dm_info info;
@@ -84,7 +87,8 @@ static int ask(int type, const char *name, struct dm_task **taskp,
 	if (!task)
 		return -ENOPKG;
 	/* fails for what cannot be a name */
-	if (!dm_task_set_name(task, name))
+	if (!(name ? dm_task_set_name(task, name) :
+		     dm_task_set_uuid(task, uuid)))
 		goto out_destroy;
 	err = run(task);
 	if (err)
@@ -100,10 +104,11 @@ out_destroy:
 	return err;
 }
 
-static int query(int type, const char *name, struct dm_dev *dev)
+static int query(int type, const char *name, const char *uuid,
+		 struct dm_dev *dev)
 {
 	struct dm_task *task;
-	int err = ask(type, name, &task, dev);
+	int err = ask(type, name, uuid, &task, dev);
 
 	if (err)
 		return err;
@@ -120,7 +125,7 @@ int dm_segments(const char *name,
 	void *next = NULL;
 	int err;
 
-	err = ask(DM_DEVICE_TABLE, name, &task, &dev);
+	err = ask(DM_DEVICE_TABLE, name, NULL, &task, &dev);
 	if (err)
 		return err;
 	do {
@@ -133,19 +138,17 @@ int dm_segments(const char *name,
 
 int dm_table(const char *name, struct dm_dev *dev)
 {
-	return query(DM_DEVICE_TABLE, name, dev);
+	return query(DM_DEVICE_TABLE, name, NULL, dev);
+}
+
+int dm_table_of_uuid(const char *uuid, struct dm_dev *dev)
+{
+	return query(DM_DEVICE_TABLE, NULL, uuid, dev);
 }
 
 int dm_status(const char *name, struct dm_dev *dev)
 {
-	return query(DM_DEVICE_STATUS, name, dev);
-}
-
-static bool is_wanted(const struct dm_dev *dev, const char *target)
-{
-	if (target)
-		return !strcmp(dev->target, target);
-	return !strncmp(dev->uuid, DM_UUID_PREFIX, strlen(DM_UUID_PREFIX));
+	return query(DM_DEVICE_STATUS, name, NULL, dev);
 }
 
 int dm_each(const char *target, int (*fn)(const struct dm_dev *dev, void *arg),
@@ -162,7 +165,8 @@ int dm_each(const char *target, int (*fn)(const struct dm_dev *dev, void *arg),
 	names = err ? NULL : dm_task_get_names(task);
 	while (!err && names && names->dev) {
 		/* one that is gone by now is none of ours */
-		if (!dm_table(names->name, &dev) && is_wanted(&dev, target))
+		if (!dm_table(names->name, &dev) &&
+		    (!target || !strcmp(dev.target, target)))
 			err = fn(&dev, arg);
 		if (!names->next)
 			break;
@@ -285,6 +289,11 @@ int dm_reload(const struct dm_dev *dev)
 int dm_resume(const char *name)
 {
 	return simple(DM_DEVICE_RESUME, name, 0);
+}
+
+void dm_node(const char *name)
+{
+	dm_mknodes(name);
 }
 
 int dm_remove(const char *name)

@@ -38,13 +38,14 @@ void dm_init(bool verbose);
 
 /* Table or status of a device. -ENXIO when there is none of that name. */
 int dm_table(const char *name, struct dm_dev *dev);
+int dm_table_of_uuid(const char *uuid, struct dm_dev *dev);
 int dm_status(const char *name, struct dm_dev *dev);
 /* Calls @fn for each line of a device's table until it returns non-zero. */
 int dm_segments(const char *name,
 		int (*fn)(const struct dm_dev *segment, void *arg), void *arg);
 /*
  * Calls @fn for each device with a table of @target until it returns non-zero;
- * without @target, for each that the tool has made, whatever its state.
+ * without @target, for each device, whatever its state.
  */
 int dm_each(const char *target, int (*fn)(const struct dm_dev *dev, void *arg),
 	    void *arg);
@@ -62,6 +63,8 @@ int dm_reload(const struct dm_dev *dev);
 /* Let a loaded table take effect. */
 int dm_resume(const char *name);
 int dm_remove(const char *name);
+/* Make the node of a device, if it is not there. */
+void dm_node(const char *name);
 
 /* Send a message; @answer, when not NULL, is set to its text or to NULL. */
 int dm_message(const char *name, const char *text, char **answer);

@@ -248,7 +248,9 @@ int cmd_owners(const struct args *a)
 	rc = pool_open(&pool, a->word[0]);
 	if (rc)
 		return rc;
-	rc = control_open(&fd);
+	rc = pool_devices(&pool);
+	if (!rc)
+		rc = control_open(&fd);
 	if (rc)
 		goto out_pool;
 	if (a->files)

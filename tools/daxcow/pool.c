@@ -136,30 +136,6 @@ static int read_volumes(struct pool *pool)
 	return rc;
 }
 
-static int by_id(const void *a, const void *b)
-{
-	const struct volume *v = a, *w = b;
-
-	return v->id < w->id ? -1 : v->id > w->id;
-}
-
-/* Also finds those that were activated with dmsetup. */
-static int note_device(const struct dm_dev *dev, void *arg)
-{
-	struct pool *pool = arg;
-	unsigned int major, minor;
-	struct volume key, *v;
-
-	if (sscanf(dev->params, "%u:%u %u", &major, &minor,
-		   &key.id) != 3 ||
-	    major != pool->dm.major || minor != pool->dm.minor)
-		return 0;
-	v = bsearch(&key, pool->volume, pool->volumes, sizeof(key), by_id);
-	if (v)
-		memcpy(v->device, dev->name, sizeof(v->device));
-	return 0;
-}
-
 /* Ours carry it in the device's uuid, those of dmsetup do not. */
 static void read_uuid(struct pool *pool)
 {
@@ -244,36 +220,14 @@ int pool_find(struct pool *pool, const char *name)
 	return EXIT_DONE;
 }
 
-/*
- * What a run that was killed has left of a volume's device: without a table it
- * goes, and a resize is finished. Only with the lock, or it may be that of a
- * run which goes on.
- */
-static int tidy_volume(const struct dm_dev *dev, void *arg)
-{
-	const struct pool *pool = arg;
-	char prefix[sizeof(DM_UUID_PREFIX) + UUID_TEXT];
-	int n;
-
-	n = snprintf(prefix, sizeof(prefix), DM_UUID_PREFIX "%s-", pool->uuid);
-	if (!pool->uuid[0] || strncmp(dev->uuid, prefix, n))
-		return 0;
-	if (!dev->live)
-		return dm_remove(dev->name);
-	return dev->suspended && dev->pending ? dm_resume(dev->name) : 0;
-}
-
 int pool_open(struct pool *pool, const char *name)
 {
-	int rc = pool_find(pool, name), err;
+	int rc = pool_find(pool, name);
 
 	if (rc)
 		return rc;
 	read_uuid(pool);
 	rc = read_volumes(pool);
-	err = rc ? 0 : dm_each(DM_VOLUME_TARGET, note_device, pool);
-	if (err)
-		rc = fail_errno(-err, "cannot list the devices");
 	if (rc)
 		pool_close(pool);
 	return rc;
@@ -286,22 +240,21 @@ int pool_open(struct pool *pool, const char *name)
 int pool_open_locked(struct pool *pool, const char *name)
 {
 	char path[DM_NAME_SIZE + 64];
-	int lock, rc, err;
+	int lock, rc;
 
 	rc = pool_find(pool, name);
 	if (rc)
 		return rc;
 	snprintf(path, sizeof(path), "%s/%s", dm_dir(), pool->dm.name);
+	/* a start that was killed may have left it to us */
+	if (access(path, F_OK))
+		dm_node(pool->dm.name);
 	lock = open(path, O_RDONLY | O_CLOEXEC);
 	if (lock >= 0)
 		flock(lock, LOCK_EX);
-	read_uuid(pool);
-	err = dm_each(NULL, tidy_volume, pool);
 	rc = pool_open(pool, name);
 	pool->lock = lock;
-	if (!rc && err)
-		rc = fail_errno(-err, "%s: cannot tidy up after a run that was interrupted",
-				pool->dm.name);
+	pool->tidy = true;
 	if (rc)
 		pool_close(pool);
 	return rc;

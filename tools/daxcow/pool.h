@@ -18,7 +18,8 @@
  * @size:	in bytes, 0 when only a table knows
  * @domain:	share domain
  * @name:	may be empty
- * @device:	name of its active device, or empty
+ * @open:	it is active, or about to be
+ * @device:	name of its active device, or empty; see volume_find_device()
  */
 struct volume {
 	u32 id, origin, domain;
@@ -34,6 +35,7 @@ struct volume {
  * @uuid:	empty when it cannot be told
  * @volume:	sorted by id
  * @lock:	keeps other runs of the tool from changing the pool meanwhile
+ * @tidy:	what other runs left is theirs no more
  */
 struct pool {
 	struct dm_dev dm;
@@ -41,6 +43,7 @@ struct pool {
 	struct volume *volume;
 	size_t volumes;
 	int lock;
+	bool tidy;
 };
 
 /*
@@ -75,6 +78,14 @@ int pool_ask(const struct pool *pool, char **answer, const char *fmt, ...);
 
 /* /dev/daxcow, for its ioctls; says what is wrong. */
 int control_open(int *fd);
+
+/*
+ * devices.c: find the devices of all volumes, which looks at all devices of the machine,
+ * or that of one. With the lock, what killed runs left of them goes or is finished. These
+ * say what is wrong and return an exit code.
+ */
+int pool_devices(struct pool *pool);
+int volume_find_device(struct pool *pool, struct volume *v);
 
 /* active.c: the volumes' devices */
 int volume_activate(const struct args *a, const struct pool *pool,

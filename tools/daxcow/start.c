@@ -115,6 +115,8 @@ static int started(const struct args *a, const char *name)
 	if (rc)
 		return rc;
 	if (a->activate)
+		rc = pool_devices(&pool);
+	if (a->activate && !rc)
 		rc = activate_all(a, &pool);
 	if (a->json) {
 		o = json_object_new_object();
@@ -255,7 +257,9 @@ int cmd_stop(const struct args *a)
 	rc = pool_open_locked(&pool, a->word[0]);
 	if (rc)
 		return rc;
-	rc = must_be_unused(&pool);
+	rc = pool_devices(&pool);
+	if (!rc)
+		rc = must_be_unused(&pool);
 	for (i = 0; i < pool.volumes && !rc; i++)
 		rc = volume_deactivate(&pool, &pool.volume[i]);
 	/* it keeps the device open */

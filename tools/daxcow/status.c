@@ -352,7 +352,9 @@ int cmd_list(const struct args *a)
 	if (rc)
 		return rc;
 	rows = json_object_new_array();
-	rc = list(a, &pool, rows);
+	rc = pool_devices(&pool);
+	if (!rc)
+		rc = list(a, &pool, rows);
 	if (rc)
 		json_object_put(rows);
 	else

@@ -254,19 +254,20 @@ int cmd_clone(const struct args *a)
 }
 
 /* Refuse early, with the device's name: the kernel only knows that it is open. */
-static int must_be_inactive(const struct volume *v)
+static int must_be_inactive(struct pool *pool, struct volume *v)
 {
+	int rc = volume_find_device(pool, v);
 	char text[VOLUME_TEXT];
 
-	if (!v->device[0])
-		return EXIT_DONE;
+	if (rc || !v->device[0])
+		return rc;
 	return fail(EXIT_BUSY, "%s is active as %s/%s; deactivate it first",
 		    volume_text(v, text), dm_dir(), v->device);
 }
 
 static int roll_back(const struct args *a, struct pool *pool)
 {
-	const struct volume *v, *from = NULL;
+	struct volume *v, *from = NULL;
 	int rc = EXIT_DONE;
 
 	v = pool_volume(pool, a->word[1], &rc);
@@ -274,10 +275,10 @@ static int roll_back(const struct args *a, struct pool *pool)
 		from = pool_volume(pool, a->word[2], &rc);
 	if (!from)
 		return rc;
-	rc = must_be_inactive(v);
+	rc = must_be_inactive(pool, v);
 	/* what its writers have been granted would show up in both */
 	if (!rc)
-		rc = must_be_inactive(from);
+		rc = must_be_inactive(pool, from);
 	if (!rc && from->size > v->size)
 		rc = fail(EXIT_FAILED, "%s is larger than %s; resize %s first",
 			  a->word[2], a->word[1], a->word[1]);
@@ -294,13 +295,13 @@ int cmd_rollback(const struct args *a)
 /* All names are looked at before the first volume goes. */
 static int remove_volumes(const struct args *a, struct pool *pool)
 {
-	const struct volume *v;
+	struct volume *v;
 	int i, rc = EXIT_DONE;
 
 	for (i = 1; i < a->words && !rc; i++) {
 		v = pool_volume(pool, a->word[i], &rc);
 		if (v)
-			rc = must_be_inactive(v);
+			rc = must_be_inactive(pool, v);
 	}
 	for (i = 1; i < a->words && !rc; i++) {
 		progress("%d of %d", i, a->words - 1);
@@ -335,14 +336,15 @@ static int resize_device(const struct volume *v, u64 size)
 
 static int resize_volume(const struct args *a, struct pool *pool)
 {
-	const struct volume *v;
+	struct volume *v;
 	int rc = EXIT_DONE;
 
 	v = pool_volume(pool, a->word[1], &rc);
 	if (!v)
 		return rc;
-	if (a->size < v->size) {
-		rc = must_be_inactive(v);
+	rc = volume_find_device(pool, v);
+	if (!rc && a->size < v->size) {
+		rc = must_be_inactive(pool, v);
 		if (!rc && !a->force)
 			rc = fail(EXIT_USAGE,
 				  "%s would become smaller and lose what is beyond; use --force if its file system ends before that",
