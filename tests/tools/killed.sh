@@ -87,9 +87,13 @@ expect 0 start "$dev" other
 expect 0 stop other
 [ -z "$(ls dm)" ] || failed "left over: $(ls dm)"
 
-# and stopped by its name
+# and stopped by its device, as the unit does, and its name
 fresh
 expect 0 stop tank
+FAKE_DM_KILL=2 "$daxcow" start "$dev" 2>/dev/null
+expect 0 stop "$dev"
+[ -z "$(ls dm)" ] || failed "left over: $(ls dm)"
+expect 3 stop "$dev"
 FAKE_DM_KILL=2 "$daxcow" start "$dev" 2>/dev/null
 expect 3 list tank
 says err "was interrupted"

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <json-c/json.h>
 #include <libdevmapper.h>
@@ -36,12 +37,19 @@ static void describe_features(const struct args *a, char *params, size_t size)
 	}
 }
 
+static void pool_uuid(const struct daxcow_super *super, char uuid[DM_ID_SIZE])
+{
+	char text[UUID_STR_LEN];
+
+	uuid_unparse_lower(super->uuid, text);
+	snprintf(uuid, DM_ID_SIZE, DM_UUID_PREFIX "%s", text);
+}
+
 static void describe_pool(const struct args *a, const struct media *m,
 			  const char *name, const struct daxcow_super *super,
 			  struct dm_dev *dev)
 {
 	u64 low_water = m->size / 20, blocks;
-	char uuid[UUID_STR_LEN];
 	int used;
 
 	if (a->low_water != NOT_GIVEN)
@@ -49,8 +57,7 @@ static void describe_pool(const struct args *a, const struct media *m,
 	blocks = low_water >> DAXCOW_BLOCK_SHIFT;
 	memset(dev, 0, sizeof(*dev));
 	snprintf(dev->name, sizeof(dev->name), "%s", name);
-	uuid_unparse_lower(super->uuid, uuid);
-	snprintf(dev->uuid, sizeof(dev->uuid), DM_UUID_PREFIX "%s", uuid);
+	pool_uuid(super, dev->uuid);
 	snprintf(dev->target, sizeof(dev->target), DM_POOL_TARGET);
 	used = snprintf(dev->params, sizeof(dev->params), "%u:%u %llu",
 			major(m->dev), minor(m->dev),
@@ -229,21 +236,60 @@ static int must_be_unused(const struct pool *pool)
 	return EXIT_DONE;
 }
 
-/* There is nothing on it that could be stopped. */
-static bool drop_unfinished(const char *name, int *rc)
+/* The pool's device, which has no table: by its name, or by the pool that is on @path. */
+static int find_unfinished(const char *path, const struct media *m,
+			   struct dm_dev *dev)
 {
 	size_t dir = strlen(dm_dir());
+	struct daxcow_super super;
+	char uuid[DM_ID_SIZE];
+	int err;
+
+	if (m) {
+		err = media_super(m, &super);
+		pool_uuid(&super, uuid);
+		if (!err)
+			err = dm_table_of_uuid(uuid, dev);
+	} else {
+		if (!strncmp(path, dm_dir(), dir) && path[dir] == '/')
+			path += dir + 1;
+		err = dm_table(path, dev);
+	}
+	return err ? err : pool_unfinished(dev) ? 0 : -ENXIO;
+}
+
+static bool drop_found(const char *path, const struct media *m, int *rc)
+{
 	struct dm_dev dev;
 	int err;
 
-	if (!strncmp(name, dm_dir(), dir) && name[dir] == '/')
-		name += dir + 1;
-	if (dm_table(name, &dev) || !pool_unfinished(&dev))
+	if (find_unfinished(path, m, &dev))
 		return false;
-	err = dm_remove(name);
-	*rc = err ? fail_errno(-err, "%s: cannot stop the pool", name) :
+	err = dm_remove(dev.name);
+	*rc = err ? fail_errno(-err, "%s: cannot stop the pool", dev.name) :
 		    EXIT_DONE;
 	return true;
+}
+
+/* What a killed start has left: there is nothing on it that could be stopped. */
+static bool drop_unfinished(const char *path, int *rc)
+{
+	struct media m;
+	struct stat st;
+	bool done;
+
+	if (drop_found(path, NULL, rc))
+		return true;
+	if (path[0] != '/' || stat(path, &st) || !S_ISBLK(st.st_mode))
+		return false;
+	*rc = media_open(&m, path, MEDIA_SHARED);
+	if (*rc)
+		return true;
+	/* one that another run is making is none */
+	flock(m.fd, LOCK_EX);
+	done = drop_found(path, &m, rc);
+	media_close(&m);
+	return done;
 }
 
 int cmd_stop(const struct args *a)
