@@ -47,6 +47,18 @@ same() {
 	fi
 }
 
+# remember VALUE, remembered VALUE: from run to verify, and not where it could be damaged
+kept=/tmp/torture/kept.${dir##*/}
+remember() {
+	echo "$1" >"$kept"
+}
+
+remembered() {
+	[ "$(cat "$kept")" = "$1" ] && return
+	echo "the content was $(cat "$kept") and is $1"
+	return 1
+}
+
 # All files below a directory: what is in them, and their names.
 content_of() {
 	(cd "$1" && find . -type f -print0 | LC_ALL=C sort -z | xargs -0 -r sha256sum) |
