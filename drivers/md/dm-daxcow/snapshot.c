@@ -277,6 +277,25 @@ static int origins_freeze(struct snapshot *s)
 	return ret;
 }
 
+/*
+ * Somebody else may have thawed the file system meanwhile (FITHAW), or it is gone. Then
+ * bdev_thaw() fails and counts the freeze as one that goes on: nothing could be mounted
+ * there any more, and what is mounted would never be frozen again, as the next freeze is
+ * taken for a second one.
+ */
+static void origin_thaw(struct block_device *bdev)
+{
+	int ret = bdev_thaw(bdev);
+
+	if (!ret)
+		return;
+	mutex_lock(&bdev->bd_fsfreeze_mutex);
+	atomic_dec_if_positive(&bdev->bd_fsfreeze_count);
+	mutex_unlock(&bdev->bd_fsfreeze_mutex);
+	DMWARN("%pg: the file system was not frozen any more (%d): did something else thaw it?",
+	       bdev, ret);
+}
+
 static void origins_thaw(struct snapshot *s)
 {
 	unsigned int i;
@@ -285,7 +304,7 @@ static void origins_thaw(struct snapshot *s)
 		struct origin *o = &s->o[i];
 
 		if (o->frozen)
-			bdev_thaw(origin_bdev(o));
+			origin_thaw(origin_bdev(o));
 		o->frozen = false;
 		origin_release(o, s->pool);
 		kvfree(o->look.pinned);
