@@ -22,6 +22,18 @@ harmless()
 	LC_ALL=C grep -l '[^[:print:][:space:]]' "$@" && failed "raw: $(cat -v "$@")"
 }
 
+# both_ways COMMAND...: for people and as JSON
+both_ways()
+{
+	local json
+
+	for json in "" --json; do
+		expect 0 "$@" $json
+		harmless out
+		[ -z "$json" ] || jq -e . out >/dev/null || failed "$*: no JSON: $(cat -v out)"
+	done
+}
+
 # the same are refused everywhere, and before anything is written
 expect 0 format "$dev" --label tank
 expect 0 start "$dev"
@@ -63,12 +75,8 @@ expect 0 dump "$dev"
 harmless out
 for command in "check $dev" "delta $dev id:0 id:0" "pack --force $dev packed" \
 	       "unpack --force packed other" "repair --force $dev other"; do
-	for json in "" --json; do
-		# shellcheck disable=SC2086 # words
-		expect 0 $command $json
-		harmless out
-		[ -z "$json" ] || jq -e . out >/dev/null || failed "$command: no JSON: $(cat -v out)"
-	done
+	# shellcheck disable=SC2086 # words
+	both_ways $command
 done
 expect 6 format "$dev"
 says err 'labelled a\x0afree 1\x1b[31m\xff'
@@ -77,12 +85,8 @@ expect 2 start "$dev"
 harmless err
 expect 0 start "$dev" tank
 for command in "status tank" "list tank" "activate tank id:0" status; do
-	for json in "" --json; do
-		# shellcheck disable=SC2086
-		expect 0 $command $json
-		harmless out
-		[ -z "$json" ] || jq -e . out >/dev/null || failed "$command: no JSON: $(cat -v out)"
-	done
+	# shellcheck disable=SC2086 # words
+	both_ways $command
 done
 expect 0 status tank --json
 jq -e '.pool | (.label | contains("free 1") and contains("xff")) and .free > 50000000' out \
