@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <libdevmapper.h>
 #include <uuid/uuid.h>
 #include "pool.h"
@@ -163,6 +164,29 @@ static int parse_shots(const struct args *a, struct pool *pool,
 	return rc;
 }
 
+/* Tries, PAUSE_NS apart, while the pool is suspended: a table being loaded takes less. */
+#define TRIES		100
+#define PAUSE_NS	100000000
+
+/*
+ * One that the pool's suspension ended may still be on its way when the pool is resumed,
+ * and the next one is told that it is in the way.
+ */
+static int send_shots(const struct pool *pool, const char *text)
+{
+	int err = dm_message(pool->dm.name, text, NULL), i;
+
+	if (err != -EAGAIN)
+		return err;
+	for (i = 1; i < TRIES && (err == -EAGAIN || err == -EBUSY); i++) {
+		progress("%s: the pool is suspended", pool->dm.name);
+		nanosleep(&(struct timespec) { .tv_nsec = PAUSE_NS }, NULL);
+		err = dm_message(pool->dm.name, text, NULL);
+	}
+	progress_end();
+	return err;
+}
+
 /* The message makes all of them with one step, or none. */
 static int take_shots(const struct pool *pool, const struct shots *s)
 {
@@ -182,8 +206,11 @@ static int take_shots(const struct pool *pool, const struct shots *s)
 		free(text);
 		return fail(EXIT_FAILED, "out of memory");
 	}
-	err = dm_message(pool->dm.name, text, NULL);
+	err = send_shots(pool, text);
 	free(text);
+	if (err == -EAGAIN)
+		return fail(EXIT_BUSY, "%s: the pool is suspended: no snapshot before it is resumed (dmsetup resume)",
+			    pool->dm.name);
 	if (err == -EBUSY)
 		return fail(EXIT_BUSY,
 			    "%s: a file system on an origin could not be frozen: is it mounted through another device above, or being unmounted? Suspend that device (dmsetup suspend) or unmount the file system, and try again; dmesg tells which",
