@@ -58,6 +58,9 @@ struct daxcow_volume;
  * @bad:	blocks that are known to be bad when the pool is loaded; not used
  *		after that
  * @nr_bad:	their number
+ * @held:	blocks of which @busy was true before the pool is loaded: those of them
+ *		that are free are given to nobody until it is false; not used after that
+ * @nr_held:	their number
  */
 struct daxcow_host {
 	bool (*busy)(void *ctx, u64 block, u64 nr);
@@ -67,6 +70,8 @@ struct daxcow_host {
 	void *ctx;
 	const u64 *bad;
 	size_t nr_bad;
+	const u64 *held;
+	size_t nr_held;
 };
 
 /**
@@ -156,7 +161,10 @@ void daxcow_pool_info(struct daxcow_pool *pool, struct daxcow_pool_info *info);
 /* Free blocks that data may take. Takes no lock: a hint. */
 u64 daxcow_room(struct daxcow_pool *pool);
 
-/* Use more of the device: @nr_blocks blocks. -EINVAL to shrink. */
+/*
+ * Use more of the device: @nr_blocks blocks, the new ones neither busy nor mapped.
+ * -EINVAL to shrink.
+ */
 int daxcow_grow(struct daxcow_pool *pool, u64 nr_blocks);
 
 /* Swap user space's transaction id. -ESTALE when it is not @old. */

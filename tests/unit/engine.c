@@ -164,6 +164,106 @@ static void busy_block_is_kept(void **state)
 	assert_int_equal(info.nr_free, before.nr_free + 1);
 }
 
+static void reload(struct rig *r)
+{
+	rig_close(r);
+	daxcow_unload(r->pool);
+	rig_load(r);
+	assert_int_equal(daxcow_open(r->pool, 0, &r->vol[0]), 0);
+}
+
+/* Take all there is; none of it may be block @not. */
+static void fill_pool(struct rig *r, u64 not)
+{
+	u64 vblk, block;
+	long n;
+
+	for (vblk = 100; ; vblk += n) {
+		n = daxcow_provision(r->vol[0], vblk, 1, &block);
+		if (n < 0)
+			break;
+		assert_int_not_equal(block, not);
+	}
+	assert_int_equal(n, -ENOSPC);
+}
+
+/* Nor when the pool is loaded again meanwhile, by which it was forgotten. */
+static void busy_block_is_kept_over_a_load(void **state)
+{
+	struct daxcow_pool_info before, info;
+	struct rig *r = *state;
+	u64 p = own(r, 0, 5);
+
+	r->busy = p;
+	assert_int_equal(daxcow_discard(r->vol[0], 5, 1), 0);
+	reload(r);
+	daxcow_pool_info(r->pool, &before);
+	assert_int_equal(before.nr_pending, 1);
+	drain(r);
+	fill_pool(r, p);
+	drain(r);
+	daxcow_pool_info(r->pool, &before);
+	assert_int_equal(before.nr_pending, 1);
+	r->busy = ~0ULL;
+	drain(r);
+	daxcow_pool_info(r->pool, &info);
+	assert_int_equal(info.nr_free, before.nr_free + 1);
+	assert_int_equal(info.nr_pending, 0);
+}
+
+/* One that has an owner is the owner's. A bad one is retired when it is let go. */
+static void held_block_over_a_load(void **state)
+{
+	struct daxcow_pool_info info;
+	struct rig *r = *state;
+	u64 p = own(r, 0, 5);
+
+	r->busy = p;
+	reload(r);
+	daxcow_pool_info(r->pool, &info);
+	assert_int_equal(info.nr_pending, 0);
+	assert_int_equal(own(r, 0, 5), p);
+	assert_int_equal(daxcow_discard(r->vol[0], 5, 1), 0);
+	reload(r);
+	assert_int_equal(daxcow_bad_add(r->pool, p), 0);
+	drain(r);
+	daxcow_pool_info(r->pool, &info);
+	assert_int_equal(info.nr_pending, 1);
+	assert_int_equal(info.nr_retired, 0);
+	r->busy = ~0ULL;
+	drain(r);
+	daxcow_pool_info(r->pool, &info);
+	assert_int_equal(info.nr_pending, 0);
+	assert_int_equal(info.nr_retired, 1);
+}
+
+/* Loading without the memory to remember it fails, and is no load that forgets. */
+static void held_block_without_memory(void **state)
+{
+	struct rig *r = *state;
+	struct daxcow_host host = {
+		.busy = rig_busy, .ctx = r, .held = &r->busy, .nr_held = 1,
+	};
+	struct daxcow_pool_info info;
+	u64 p = own(r, 0, 5);
+	int ret = -ENOMEM;
+	long n;
+
+	r->busy = p;
+	assert_int_equal(daxcow_discard(r->vol[0], 5, 1), 0);
+	rig_close(r);
+	daxcow_unload(r->pool);
+	for (n = 0; ret; n++) {
+		plat_fail_alloc(n);
+		ret = daxcow_load(&r->pool, r->mem, BLOCKS, 0, &host, NULL);
+		plat_fail_alloc(-1);
+		assert_true(!ret || ret == -ENOMEM);
+	}
+	assert_true(n > 1);
+	daxcow_pool_info(r->pool, &info);
+	assert_int_equal(info.nr_pending, 1);
+}
+
 /* What a file system still knows is of no matter to owners, but not free. */
 static void mapped_block_is_kept(void **state)
 {
@@ -580,6 +680,9 @@ int main(void)
 		CASE(held_chunk_left_by_delete),
 		CASE(failed_snapshot_frees_only_its_own),
 		CASE(busy_block_is_kept),
+		CASE(busy_block_is_kept_over_a_load),
+		CASE(held_block_over_a_load),
+		CASE(held_block_without_memory),
 		CASE(mapped_block_is_kept),
 		CASE(pinned_page_stays_with_origin),
 		CASE(snapshot_is_refused_at_last),

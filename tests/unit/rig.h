@@ -46,6 +46,7 @@ static inline void rig_load(struct rig *r)
 {
 	struct daxcow_host host = {
 		.busy = rig_busy, .mapped = rig_mapped, .ctx = r,
+		.held = &r->busy, .nr_held = r->busy != ~0ULL,
 	};
 
 	assert_int_equal(daxcow_load(&r->pool, r->mem, BLOCKS, 0, &host, NULL),

@@ -301,6 +301,7 @@ void reclaim_leave(struct daxcow_pool *pool, struct entry e);
 void reclaim_put(struct daxcow_pool *pool, u64 slot, struct entry e);
 void reclaim_put_copied(struct daxcow_pool *pool, u64 slot, struct entry e);
 void reclaim_put_now(struct daxcow_pool *pool, u64 slot, struct entry e);
+int reclaim_hold(struct daxcow_pool *pool, const u64 *block, size_t nr);
 void reclaim_flush(struct daxcow_pool *pool, size_t nr);
 void reclaim_exit(struct daxcow_pool *pool);
 

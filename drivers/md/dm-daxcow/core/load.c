@@ -503,6 +503,8 @@ int load_tables(struct daxcow_pool *pool, struct daxcow_report *report)
 	if (!ret)
 		ret = walk_all(w);
 	if (!ret)
+		ret = reclaim_hold(pool, pool->host.held, pool->host.nr_held);
+	if (!ret)
 		bad_retire(pool);
 	kvfree(w->record);
 	kvfree(w);

@@ -137,6 +137,8 @@ int daxcow_load(struct daxcow_pool **poolp, void *base, u64 nr_blocks,
 	set_reserve(pool);
 	pool->host.bad = NULL;
 	pool->host.nr_bad = 0;
+	pool->host.held = NULL;
+	pool->host.nr_held = 0;
 	*poolp = pool;
 	return 0;
 }

@@ -39,7 +39,8 @@
  * still owns the child through a copy of the node.
  *
  * A crash forgets the queues, which is right: nothing that waits can be
- * reached from the superblock.
+ * reached from the superblock. So does an unload, after which something outside may
+ * still hold a block: load is told, and queues it again (reclaim_hold()).
  */
 #include "internal.h"
 
@@ -400,6 +401,29 @@ static int finish_chunk(struct daxcow_pool *pool, u64 block)
 	for (i = 0; i < DAXCOW_CHUNK_BLOCKS && chunk->split; i++)
 		finish_block(pool, block + i);
 	return 0;
+}
+
+/*
+ * Load: these are held, and those that are free are not to be used before that has
+ * ended, as if their last owners had just left. Does not wake the host, which has no
+ * pool yet. Returns 0 or -ENOMEM.
+ */
+int reclaim_hold(struct daxcow_pool *pool, const u64 *block, size_t nr)
+{
+	size_t i;
+	int ret = reclaim_reserve(pool, nr);
+
+	for (i = 0; i < nr && !ret; i++) {
+		if (block[i] >= pool->nr_blocks ||
+		    desc_kind(space_desc(pool, block[i])) != KIND_FREE)
+			continue;
+		ret = space_take(pool, block[i], KIND_DATA);
+		if (ret)
+			break;
+		desc_pending_add(space_desc(pool, block[i]));
+		push(&pool->incoming, slot_of(block[i], 0));
+	}
+	return ret;
 }
 
 bool daxcow_reclaim_prepare(struct daxcow_pool *pool)
