@@ -10,18 +10,22 @@
  *   1. Each grant is noted, by chunk of the volume, before it is given, and counted.
  *   2. Who wants to share begins an epoch and remembers the count.
  *   3. Chunks that were granted to a file system on the volume's own device are
- *      vouched for by that file system: it has been frozen through the device, which
+ *      that file system's business: it has been frozen through the device, which
  *      waits for writers and takes write permission from all page tables, or it has
- *      been unmounted, and has no files any more.
+ *      been unmounted, and has no files any more. But a freeze does not do so on a
+ *      file system that is read-only, which it may have become under its writers
+ *      (an emergency remount), nor does writeback on one that was shut down, by an
+ *      error say. So the pages are looked at all the same: a page table entry that
+ *      lets somebody write stands behind a DAX entry that is dirty.
  *   4. Other chunks were granted to a file system on another device above, which
  *      is not to be found from here. It may not even be on a device any more that
  *      leads here ("dmsetup remove --force"), and still have processes that write
  *      through their page tables. There the pages tell. After a grace period nobody
  *      has an address, and who has a page table entry is named by its page: no file
- *      has none, and a file's is write protected when its file system is frozen.
- *      What is said of one page is no answer for another, and a page that several
- *      files have gives none; only for blocks that are shared already does it not
- *      matter, as nobody can write to them.
+ *      has none, and a file's is write protected when its entry is clean, and stays so
+ *      when its file system is frozen. What is said of one page is no answer for
+ *      another, and a page that several files have gives none; only for blocks that
+ *      are shared already does it not matter, as nobody can write to them.
  *   5. Blocks are shared under the engine's lock, if the count is what it was in 2.
  *      Who is given write access takes that lock after it was counted. So it was
  *      given before 2, and 3 and 4 have seen it; or it is seen in 5; or it is given
@@ -30,12 +34,14 @@
  *      before, is made again by who makes it, as the epoch is looked at once more after
  *      it was counted.
  *
- * The notes are kept by the volume's id. When the volume is not active any more 3 is
- * over, but 4 is not.
- *
  * Pages that something outside has a reference to (direct I/O into a mapping, RDMA)
  * may be written to by DMA whatever page tables say. They are collected on the way: the
  * snapshot gets copies, and their notes are made anew.
+ *
+ * The notes are kept by the volume's id, until it is deleted. When the volume is not
+ * active any more 3 is over, but 4 is not, and neither is DMA: a process that has it
+ * under way can unmap the file, which can be unmounted then. A pool that is started
+ * again has no notes, so some are made of the pages that something holds.
  */
 #include <linux/fs.h>
 #include <linux/pagemap.h>
@@ -81,7 +87,7 @@ static bool has_other(const struct grants *g)
 	return READ_ONCE(g->all) & ALL_OTHER || xa_marked(&g->regions, GRANT_OTHER);
 }
 
-/* They belong to a volume that is not active. */
+/* They belong to a volume that is not active, and is deleted or has new content. */
 void grants_forget(struct pool *pool, u32 id)
 {
 	struct grants *g = xa_erase(&pool->grants, id);
@@ -92,15 +98,6 @@ void grants_forget(struct pool *pool, u32 id)
 	xa_destroy(&g->regions);
 	/* a snapshot may be looking, see grants_unchanged() */
 	kfree_rcu(g, rcu);
-}
-
-/* The volume is not active any more, and neither is a file system on its device. */
-void grants_put(struct pool *pool, u32 id)
-{
-	struct grants *g = xa_load(&pool->grants, id);
-
-	if (g && !has_other(g))
-		grants_forget(pool, id);
 }
 
 void grants_exit(struct pool *pool)
@@ -184,6 +181,27 @@ void grants_note(struct volume *vol, u64 vblk, u64 nr)
 	} while (atomic_long_read(&g->epoch) != epoch);
 }
 
+/**
+ * grants_note_held() - something has held a page since before the pool was started
+ * @pool:	the pool
+ * @id:		of the volume that the page is in
+ * @vblk:	where
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int grants_note_held(struct pool *pool, u32 id, u64 vblk)
+{
+	struct grants *g;
+
+	mutex_lock(&pool->volumes_lock);
+	g = grants_get(pool, id);
+	if (g)
+		note_region(g, vblk / DAXCOW_CHUNK_BLOCKS,
+			    atomic_long_read(&g->epoch), false);
+	mutex_unlock(&pool->volumes_lock);
+	return g ? 0 : -ENOMEM;
+}
+
 /* Step 2. */
 static void grants_begin(struct grants_look *l)
 {
@@ -226,23 +244,28 @@ bool sb_is_frozen(const struct super_block *sb)
 	return READ_ONCE(sb->s_writers.frozen) == SB_FREEZE_COMPLETE;
 }
 
-/* Step 4, after the grace period. Inode and super block are freed by RCU. */
-static int page_quiet(struct grants_look *l, u64 vblk, u64 block)
+/*
+ * Step 4, after the grace period: whether nobody can write to the page, if @frozen is
+ * what is known of the file system of several files that have it. Inode and super block
+ * are freed by RCU.
+ */
+static bool page_is_quiet(struct pool *pool, u64 block, bool frozen)
 {
-	struct page *page = pfn_t_to_page(pool_pfn(l->pool, block));
+	struct page *page = pfn_t_to_page(pool_pfn(pool, block));
 	struct address_space *mapping;
-	bool quiet = false;
 
 	rcu_read_lock();
 	mapping = READ_ONCE(page->mapping);
-	if (!mapping)
-		quiet = true;
-	else if (!((unsigned long)mapping & PAGE_MAPPING_FLAGS))
-		quiet = sb_is_frozen(mapping->host->i_sb);
+	if (mapping && !((unsigned long)mapping & PAGE_MAPPING_FLAGS))
+		frozen |= sb_is_frozen(mapping->host->i_sb);
 	rcu_read_unlock();
-	if (quiet || !daxcow_exclusive(l->pool->core, block, 1))
-		return 0;
-	return -EBUSY;
+	return !mapping || (frozen && !pool_block_hot(pool, block, 1)) ||
+	       !daxcow_exclusive(pool->core, block, 1);
+}
+
+static int page_quiet(struct grants_look *l, u64 vblk, u64 block)
+{
+	return page_is_quiet(l->pool, block, false) ? 0 : -EBUSY;
 }
 
 static int others_quiet(struct grants_look *l)
@@ -254,7 +277,6 @@ static int others_quiet(struct grants_look *l)
 
 	if (!has_other(g))
 		return 0;
-	pool_grace_period(l->pool);
 	if (READ_ONCE(g->all) & ALL_OTHER)
 		return range_each(l, 0, DAXCOW_MAX_VOLUME_BLOCKS, page_quiet);
 	xa_for_each_marked(&g->regions, region, entry, GRANT_OTHER) {
@@ -265,8 +287,11 @@ static int others_quiet(struct grants_look *l)
 	return ret;
 }
 
-static int page_pinned(struct grants_look *l, u64 vblk, u64 block)
+/* Step 3, and what is pinned. */
+static int page_own(struct grants_look *l, u64 vblk, u64 block)
 {
+	if (!page_is_quiet(l->pool, block, l->frozen))
+		return -ETXTBSY;
 	if (!pool_block_busy(l->pool, block, 1))
 		return 0;
 	if (l->nr_pinned == l->cap_pinned) {
@@ -285,7 +310,7 @@ static int page_pinned(struct grants_look *l, u64 vblk, u64 block)
 	return 0;
 }
 
-static int find_pinned(struct grants_look *l)
+static int own_quiet(struct grants_look *l)
 {
 	struct grants *g = l->grants;
 	unsigned long region;
@@ -293,9 +318,9 @@ static int find_pinned(struct grants_look *l)
 	int ret = 0;
 
 	if (READ_ONCE(g->all))
-		return range_each(l, 0, DAXCOW_MAX_VOLUME_BLOCKS, page_pinned);
+		return range_each(l, 0, DAXCOW_MAX_VOLUME_BLOCKS, page_own);
 	xa_for_each(&g->regions, region, entry) {
-		ret = region_each(l, region, page_pinned);
+		ret = region_each(l, region, page_own);
 		if (ret)
 			break;
 	}
@@ -304,20 +329,23 @@ static int find_pinned(struct grants_look *l)
 
 /**
  * grants_look() - whether nobody can write to a volume but by asking again
- * @l:		with pool, core and grants; its pinned are set, to be freed with kvfree()
- *
- * The file system on the volume's device has been frozen, or there is none.
+ * @l:		with pool, core, grants and frozen; its pinned are set, to be freed with
+ *		kvfree()
  *
  * Context: sleeps for a grace period; not in a read section, no lock of the engine.
- * Return: 0; -EBUSY: somebody may be able to; -ENOMEM, -EUCLEAN, -EIO.
+ * Return: 0; -EBUSY: somebody above another device may be able to; -ETXTBSY: somebody
+ * through the file system on the volume's device; -ENOMEM, -EUCLEAN, -EIO.
  */
 int grants_look(struct grants_look *l)
 {
 	int ret;
 
 	grants_begin(l);
+	/* a freeze has waited for all of its own */
+	if (!l->frozen || has_other(l->grants))
+		pool_grace_period(l->pool);
 	ret = others_quiet(l);
-	return ret ? ret : find_pinned(l);
+	return ret ? ret : own_quiet(l);
 }
 
 /**

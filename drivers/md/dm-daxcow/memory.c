@@ -128,28 +128,6 @@ static int segment_add(struct pool *pool, u64 block, pfn_t pfn)
 }
 
 /*
- * Blocks that the tables call free are given to others, and those of a volume to its
- * snapshots, and whoever has a page of one in a mapping, or a reference to it, would see
- * that or write to it (I1, I2). Nobody should when a pool is loaded. But a file system
- * that lost its device ("dmsetup remove --force") outlives the pool that had been
- * keeping its pages for it.
- */
-static int pool_check_pages(struct pool *pool, u64 block, u64 end)
-{
-	for (; block < end; block++) {
-		if (pool_block_busy(pool, block, 1) ||
-		    pool_block_mapped(pool, block, 1)) {
-			DMERR("%s: the page of block %llu of %pg is still in use: by a file system that lost its device and is still mounted, or for direct I/O",
-			      dm_device_name(pool->md), block, pool->bdev);
-			return -EBUSY;
-		}
-		if (!(block % DAXCOW_CHUNK_BLOCKS))
-			cond_resched();
-	}
-	return 0;
-}
-
-/*
  * Note where block @block is, and what follows it there. The reference to its
  * memory is taken before the section ends. Returns the number of blocks.
  */
@@ -321,8 +299,6 @@ int pool_extend(struct pool *pool, u64 nr_blocks)
 		block += n;
 		cond_resched();
 	}
-	if (pool_check_pages(pool, pool->nr_blocks, nr_blocks))
-		return -EBUSY;
 	pool->nr_blocks = nr_blocks;
 	return 0;
 }
@@ -375,11 +351,11 @@ int pool_map(struct pool *pool, struct dm_dev *dev, char **error)
 	ret = pool_segments(pool, error);
 	if (ret)
 		return ret;
-	ret = pool_check_pages(pool, 0, pool->nr_blocks);
-	if (ret) {
+	ret = pool_find_held(pool, 0, pool->nr_blocks);
+	if (ret == -EBUSY)
 		*error = "Pages of the data device are still in use: see the kernel log";
+	if (ret)
 		return ret;
-	}
 	return pool_vmap(pool, error);
 }
 

@@ -39,6 +39,13 @@ bool pool_block_mapped(void *ctx, u64 block, u64 nr)
 	return false;
 }
 
+/* Looks at the entry only if one of the file's has the mark. */
+static bool entry_marked(struct address_space *mapping, pgoff_t index, xa_mark_t mark)
+{
+	return mapping_tagged(mapping, mark) &&
+	       xa_get_mark(&mapping->i_pages, index, mark);
+}
+
 /* Whether the file that a page names may have it mapped for writing. */
 static bool page_hot(struct page *page)
 {
@@ -50,10 +57,8 @@ static bool page_hot(struct page *page)
 	if (mapping && !((unsigned long)mapping & PAGE_MAPPING_FLAGS)) {
 		pgoff_t index = READ_ONCE(page->index);
 
-		hot = xa_get_mark(&mapping->i_pages, index,
-				  PAGECACHE_TAG_DIRTY) ||
-		      xa_get_mark(&mapping->i_pages, index,
-				  PAGECACHE_TAG_TOWRITE);
+		hot = entry_marked(mapping, index, PAGECACHE_TAG_DIRTY) ||
+		      entry_marked(mapping, index, PAGECACHE_TAG_TOWRITE);
 	}
 	rcu_read_unlock();
 	return hot;
@@ -133,6 +138,159 @@ void pool_file_put(struct inode *inode)
 
 	iput(inode);
 	up_read(&sb->s_umount);
+}
+
+/* ---- what was held before the pool was started ---- */
+
+static int held_add(struct pool *pool, u64 block)
+{
+	size_t room = max_t(size_t, 64, pool->room_held * 2);
+	u64 *more;
+
+	if (pool->nr_held == pool->room_held) {
+		more = kvcalloc(room, sizeof(*more), GFP_KERNEL);
+		if (!more)
+			return -ENOMEM;
+		if (pool->nr_held)
+			memcpy(more, pool->held, pool->nr_held * sizeof(*more));
+		kvfree(pool->held);
+		pool->held = more;
+		pool->room_held = room;
+	}
+	pool->held[pool->nr_held++] = block;
+	return 0;
+}
+
+void pool_forget_held(struct pool *pool)
+{
+	kvfree(pool->held);
+	pool->held = NULL;
+	pool->nr_held = 0;
+	pool->room_held = 0;
+}
+
+/**
+ * pool_find_held() - who still has pages of blocks that become the pool's
+ * @pool:	its nr_held and held are set, to be freed with pool_forget_held()
+ * @block:	the first block
+ * @end:	after the last one
+ *
+ * Blocks that the tables call free are given to others, and those of a volume to its
+ * snapshots, and whoever has a page of one in a mapping, or a reference to it, would see
+ * that or write to it (I1, I2). A file system that lost its device ("dmsetup remove
+ * --force") outlives the pool that had been keeping its pages for it, and what its files
+ * map is not known: as long as it is mounted there is no other pool. A reference anybody
+ * can have, who was a volume's tenant and put a page into a pipe, and keep it for as
+ * long as they like. Such blocks are left alone.
+ *
+ * Return: 0, -EBUSY: a file system has one, -ENOMEM.
+ */
+int pool_find_held(struct pool *pool, u64 block, u64 end)
+{
+	int ret = 0;
+
+	for (; block < end && !ret; block++) {
+		if (pool_block_mapped(pool, block, 1)) {
+			DMERR("%s: the page of block %llu of %pg is still in use by a file system that lost its device, and is still mounted",
+			      dm_device_name(pool->md), block, pool->bdev);
+			ret = -EBUSY;
+		} else if (pool_block_busy(pool, block, 1)) {
+			ret = held_add(pool, block);
+		}
+		if (!(block % DAXCOW_CHUNK_BLOCKS))
+			cond_resched();
+	}
+	return ret;
+}
+
+/**
+ * pool_new_part_held() - whether something holds a part that the pool is to grow to
+ * @pool:	the pool
+ * @block:	the first block
+ * @end:	after the last one
+ *
+ * What it grows to was somebody else's, and that can be waited for.
+ *
+ * Return: 0, -EBUSY, -ENOMEM.
+ */
+int pool_new_part_held(struct pool *pool, u64 block, u64 end)
+{
+	int ret = pool_find_held(pool, block, end);
+
+	if (!ret && pool->nr_held) {
+		DMERR("%s: block %llu of %pg, to which the pool is to grow, is still held by something, for direct I/O or in a pipe: load its table again when that has ended",
+		      dm_device_name(pool->md), pool->held[0], pool->bdev);
+		ret = -EBUSY;
+	}
+	pool_forget_held(pool);
+	return ret;
+}
+
+struct sole {
+	u32 volume;
+	u64 vblk;
+	unsigned int nr;
+};
+
+static int sole_owner(void *arg, const struct daxcow_owner *o)
+{
+	struct sole *s = arg;
+
+	s->volume = o->volume;
+	s->vblk = o->vblk;
+	return ++s->nr > 1;
+}
+
+static int note_held(struct pool *pool, u64 block)
+{
+	struct sole sole = { };
+	enum daxcow_use use;
+	int ret;
+
+	ret = daxcow_owners(pool->core, block, &use, sole_owner, &sole);
+	/* in a part of the device that the pool has not grown to yet */
+	if (ret == -ERANGE)
+		return 0;
+	if (use != DAXCOW_BLOCK_DATA && use != DAXCOW_BLOCK_FREE &&
+	    use != DAXCOW_BLOCK_RETIRED)
+		return -EBUSY;
+	/* nobody can be writing to one that has several, or none */
+	if (ret || !sole.nr)
+		return 0;
+	return grants_note_held(pool, sole.volume, sole.vblk);
+}
+
+/**
+ * pool_note_held() - see that nobody is given what is held
+ * @pool:	loaded, and not in use yet
+ * @error:	set when it fails
+ *
+ * The engine keeps what is free. A block that a volume has may be written to by DMA,
+ * so the next snapshot of it has to look. A table cannot be left alone; it is one only
+ * if somebody has made another pool here meanwhile.
+ *
+ * Return: 0, -EBUSY, -ENOMEM.
+ */
+int pool_note_held(struct pool *pool, char **error)
+{
+	int ret = 0;
+	size_t i;
+
+	for (i = 0; i < pool->nr_held && !ret; i++) {
+		ret = note_held(pool, pool->held[i]);
+		if (ret != -EBUSY)
+			continue;
+		DMERR("%s: block %llu of %pg is one of the pool's tables, and something still holds its page from before, for direct I/O or in a pipe",
+		      dm_device_name(pool->md), pool->held[i], pool->bdev);
+		*error = "Pages of the pool's tables are still in use: see the kernel log";
+	}
+	if (pool->nr_held && !ret) {
+		DMWARN("%s: %zu blocks of %pg are still held from before, for direct I/O or in pipes, and not used meanwhile",
+		       dm_device_name(pool->md), pool->nr_held, pool->bdev);
+		pool_wake(pool);
+	}
+	pool_forget_held(pool);
+	return ret;
 }
 
 /*

@@ -172,6 +172,10 @@ static int maybe_grow(struct pool_table *pt)
 		if (ret)
 			return ret;
 	}
+	ret = pool_new_part_held(pool, info.nr_blocks, pt->nr_blocks);
+	/* a pool that is being started is not to fail for what it can do without */
+	if (ret)
+		return READ_ONCE(pool->ti) ? ret : 0;
 	noio = memalloc_noio_save();
 	ret = daxcow_grow(pool->core, pt->nr_blocks);
 	memalloc_noio_restore(noio);

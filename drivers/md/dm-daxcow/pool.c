@@ -445,6 +445,8 @@ static int pool_load(struct pool *pool, char **error)
 	size_t i;
 	int ret;
 
+	host.held = pool->held;
+	host.nr_held = pool->nr_held;
 	ret = pool_device_bad(pool, &host);
 	if (!ret)
 		ret = daxcow_load(&pool->core, pool->base, pool->nr_blocks,
@@ -513,6 +515,7 @@ static void pool_teardown(struct pool *pool)
 	grants_exit(pool);
 	cleanup_srcu_struct(&pool->srcu);
 	kvfree(pool->left);
+	pool_forget_held(pool);
 	mutex_destroy(&pool->merge_lock);
 	mutex_destroy(&pool->volumes_lock);
 }
@@ -576,6 +579,8 @@ static int pool_start(struct pool *pool, struct dm_dev *dev, char **error)
 	ret = pool_map(pool, dev, error);
 	if (!ret)
 		ret = pool_load(pool, error);
+	if (!ret)
+		ret = pool_note_held(pool, error);
 	if (ret)
 		return ret;
 	pool_warn_alignment(pool);

@@ -11,7 +11,7 @@
  *      all dirty DAX entries, which takes write permission from all page
  *      tables. Freezes nest, so a user's own dmsetup suspend or fsfreeze
  *      does no harm; and whatever happens here, it is thawed again.
- *   2. Nobody else can write to it either: see grants.c. A file system on
+ *   2. The pages agree that nobody can write: see grants.c. A file system on
  *      another dm device above the volume is not frozen by 1, so when its files
  *      may have a page for writing the snapshot is refused, until the user
  *      has suspended that device.
@@ -179,32 +179,45 @@ static int origin_freeze(struct snapshot *s, struct origin *o)
 	return ret;
 }
 
-/* The file system on the volume's own device, if there is one, is frozen. */
-static bool own_frozen(struct block_device *bdev)
+/*
+ * The file system on the volume's own device, if there is one, is frozen. One that is
+ * read-only (@writers is false) is called so too, and has not waited for anybody.
+ */
+static bool own_frozen(struct block_device *bdev, bool *writers)
 {
 	bool frozen = true;
 
+	*writers = true;
 	mutex_lock(&bdev->bd_holder_lock);
-	if (bdev->bd_holder_ops == &fs_holder_ops)
+	if (bdev->bd_holder_ops == &fs_holder_ops) {
 		frozen = sb_is_frozen(bdev->bd_holder);
+		*writers = !sb_rdonly(bdev->bd_holder);
+	}
 	mutex_unlock(&bdev->bd_holder_lock);
 	return frozen;
 }
 
 static int look_active(struct snapshot *s, struct origin *o)
 {
+	bool writers;
 	int ret;
 
 	o->look.pool = s->pool;
 	o->look.core = o->vol->core;
 	o->look.grants = o->vol->grants;
+	o->look.frozen = own_frozen(origin_bdev(o), &writers) && writers;
 	ret = grants_look(&o->look);
 	/* after the count was taken: see step 2 in grants.c */
-	if (!ret && !own_frozen(origin_bdev(o)))
+	if ((!ret || ret == -ETXTBSY) && !own_frozen(origin_bdev(o), &writers))
 		return -EAGAIN;
-	if (ret == -EBUSY)
+	if (ret == -ETXTBSY) {
+		DMERR("%s: snapshot refused: the file system was frozen, but processes can still write through their mappings: it has been shut down by an error, or made read-only by an emergency remount: unmount it",
+		      dm_device_name(o->vol->md));
+		ret = -EBUSY;
+	} else if (ret == -EBUSY) {
 		DMERR("%s: snapshot refused: a file system above that is not frozen could write to it. It is on another device-mapper device: suspend that one (dmsetup suspend), or unmount it.",
 		      dm_device_name(o->vol->md));
+	}
 	return ret;
 }
 
@@ -216,6 +229,7 @@ static int look_inactive(struct pool *pool, u32 id, struct grants_look *l)
 	lockdep_assert_held(&pool->volumes_lock);
 	l->pool = pool;
 	l->grants = xa_load(&pool->grants, id);
+	l->frozen = true;
 	if (!l->grants)
 		return 0;
 	ret = daxcow_open(pool->core, id, &l->core);
@@ -223,6 +237,8 @@ static int look_inactive(struct pool *pool, u32 id, struct grants_look *l)
 		return ret;
 	ret = grants_look(l);
 	daxcow_close(l->core);
+	if (ret == -ETXTBSY)
+		ret = -EBUSY;
 	if (ret == -EBUSY)
 		DMERR("%s: refused: volume %u is not active, but a file system that lost its device (dmsetup remove --force) has processes that can write to it: unmount it",
 		      dm_device_name(pool->md), id);

@@ -121,6 +121,9 @@ enum pool_state {
  * @merge_lock:	of what follows
  * @left:	blocks that the last batch of merges took from their owners
  * @nr_left:	their number
+ * @held:	while it is being started: blocks that something outside holds
+ * @nr_held:	their number
+ * @room_held:	how many fit
  */
 struct pool {
 	struct list_head list;
@@ -169,6 +172,8 @@ struct pool {
 	struct mutex merge_lock;
 	u64 *left;
 	size_t nr_left;
+	u64 *held;
+	size_t nr_held, room_held;
 };
 
 /* A volume's mark in its pool's list: see volume.c. */
@@ -195,6 +200,8 @@ struct grants {
  * @pool:	the pool
  * @core:	the volume, opened
  * @grants:	of the volume
+ * @frozen:	the file system on the volume's own device is, or there is none: it has
+ *		no fault and no write(2) under way
  * @epoch:	the last one that was looked at
  * @count:	of grants before
  * @pinned:	vblks of pages that something outside holds, ascending
@@ -205,6 +212,7 @@ struct grants_look {
 	struct pool *pool;
 	struct daxcow_volume *core;
 	struct grants *grants;
+	bool frozen;
 	long epoch;
 	long count;
 	u64 *pinned;
@@ -344,10 +352,10 @@ int pool_message(struct pool *pool, unsigned int argc, char **argv,
 
 /* grants.c */
 struct grants *grants_get(struct pool *pool, u32 id);
-void grants_put(struct pool *pool, u32 id);
 void grants_forget(struct pool *pool, u32 id);
 void grants_exit(struct pool *pool);
 void grants_note(struct volume *vol, u64 vblk, u64 nr);
+int grants_note_held(struct pool *pool, u32 id, u64 vblk);
 int grants_look(struct grants_look *l);
 bool grants_unchanged(const struct grants_look *l, u32 id);
 void grants_drop(const struct grants_look *l);
@@ -370,6 +378,10 @@ int pool_merge(struct pool *pool, struct daxcow_merge_pair *pair, u32 nr,
 	       u32 *rest, u64 *freed);
 
 /* pages.c */
+int pool_find_held(struct pool *pool, u64 block, u64 end);
+void pool_forget_held(struct pool *pool);
+int pool_new_part_held(struct pool *pool, u64 block, u64 end);
+int pool_note_held(struct pool *pool, char **error);
 int pool_pages(struct pool *pool, char *result, unsigned int maxlen);
 bool pool_block_busy(void *ctx, u64 block, u64 nr);
 bool pool_block_mapped(void *ctx, u64 block, u64 nr);

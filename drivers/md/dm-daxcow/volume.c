@@ -56,7 +56,6 @@ static void volume_free(struct volume *vol)
 	lockdep_assert_held(&pool->volumes_lock);
 	xa_erase(&pool->volumes, vol->id);
 	volume_dax_exit(vol);
-	grants_put(pool, vol->id);
 	daxcow_close(vol->core);
 	kfree(vol);
 	pool_put(pool);
@@ -172,14 +171,12 @@ static struct volume *volume_new(struct dm_target *ti, struct pool *pool,
 	/* from here on a snapshot knows that it is active */
 	ret = xa_err(xa_store(&pool->volumes, id, vol, GFP_KERNEL));
 	if (ret)
-		goto out_grants;
+		goto out_dax;
 	vol->pool_file = get_file(pool_dev->bdev_file);
 	refcount_inc(&pool->users);
 	log_bad(vol);
 	return vol;
 
-out_grants:
-	grants_put(pool, id);
 out_dax:
 	volume_dax_exit(vol);
 out_close:
