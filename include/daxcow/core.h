@@ -58,8 +58,9 @@ struct daxcow_volume;
  * @bad:	blocks that are known to be bad when the pool is loaded; not used
  *		after that
  * @nr_bad:	their number
- * @held:	blocks of which @busy was true before the pool is loaded: those of them
- *		that are free are given to nobody until it is false; not used after that
+ * @held:	blocks of which @busy was true before the pool is loaded: until it is false
+ *		none of them is given to anybody, nor written in place; not used after
+ *		that
  * @nr_held:	their number
  */
 struct daxcow_host {

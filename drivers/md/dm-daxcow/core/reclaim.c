@@ -403,26 +403,38 @@ static int finish_chunk(struct daxcow_pool *pool, u64 block)
 	return 0;
 }
 
+static int hold(struct daxcow_pool *pool, u64 block)
+{
+	struct desc *d = space_desc(pool, block);
+	u64 item = slot_of(block, 0);
+	int ret = 0;
+
+	if (desc_kind(d) == KIND_FREE)
+		ret = space_take(pool, block, KIND_DATA);
+	d = space_desc(pool, block);
+	if (ret || desc_kind(d) != KIND_DATA || desc_pending(d))
+		return ret;
+	if (!pool->chunks[chunk_of(pool, block)].split)
+		item = slot_of(block - chunk_index(pool, block), 0) | QUEUE_CHUNK;
+	desc_pending_add(d);
+	push(&pool->incoming, item);
+	return 0;
+}
+
 /*
- * Load: these are held, and those that are free are not to be used before that has
- * ended, as if their last owners had just left. Does not wake the host, which has no
- * pool yet. Returns 0 or -ENOMEM.
+ * Load: these are held, by whom is not known. It may be somebody who was an owner, so it
+ * is as if one had just left: those that are free are not used before that has ended,
+ * and others not written in place. Does not wake the host, which has no pool yet.
+ * Returns 0 or -ENOMEM.
  */
 int reclaim_hold(struct daxcow_pool *pool, const u64 *block, size_t nr)
 {
 	size_t i;
 	int ret = reclaim_reserve(pool, nr);
 
-	for (i = 0; i < nr && !ret; i++) {
-		if (block[i] >= pool->nr_blocks ||
-		    desc_kind(space_desc(pool, block[i])) != KIND_FREE)
-			continue;
-		ret = space_take(pool, block[i], KIND_DATA);
-		if (ret)
-			break;
-		desc_pending_add(space_desc(pool, block[i]));
-		push(&pool->incoming, slot_of(block[i], 0));
-	}
+	for (i = 0; i < nr && !ret; i++)
+		if (block[i] < pool->nr_blocks)
+			ret = hold(pool, block[i]);
 	return ret;
 }
 
