@@ -10,6 +10,20 @@
 
 #include "target.h"
 
+/*
+ * Two pools on the same memory would destroy each other, and no device tells: there can
+ * be any number of them over one memory. So page frames are compared. A pool claims its
+ * own before it looks at what is in them, and has them until nothing of it writes any
+ * more: of two that are loaded at the same time the second one finds the first.
+ *
+ * The lock is of the list, which has all pools with a claim, whatever their state, and
+ * of their nr_claimed. Their segments do not change while they are in it. Nobody
+ * allocates or waits with the lock held, as a pool takes it while its device is
+ * suspended.
+ */
+static DEFINE_MUTEX(memory_lock);
+static LIST_HEAD(claims);
+
 static unsigned int segment_find(const struct pool *pool, u64 block)
 {
 	unsigned int lo = 0, hi = pool->nr_segments;
@@ -217,6 +231,114 @@ static int pool_segments(struct pool *pool, char **error)
 	return pool_sort(pool, error);
 }
 
+/* The first page frame after what is claimed of segment @s. */
+static u64 claim_end(const struct pool *pool, const struct segment *s)
+{
+	bool last = s == &pool->segments[pool->nr_segments - 1];
+	u64 end = last ? pool->nr_claimed : s[1].block;
+
+	return pfn_t_to_pfn(s->pfn) + (end - s->block);
+}
+
+/* Whether two pools claim a page frame in common: one walk along both. */
+static bool claims_overlap(const struct pool *a, const struct pool *b)
+{
+	unsigned int i = 0, j = 0;
+
+	while (i < a->nr_segments && j < b->nr_segments) {
+		const struct segment *s = &a->segments[a->by_pfn[i]];
+		const struct segment *t = &b->segments[b->by_pfn[j]];
+
+		if (claim_end(a, s) <= pfn_t_to_pfn(t->pfn))
+			i++;
+		else if (claim_end(b, t) <= pfn_t_to_pfn(s->pfn))
+			j++;
+		else
+			return true;
+	}
+	return false;
+}
+
+/* Another pool that has some of what @pool wants to claim, or NULL. */
+static struct pool *claim_conflict(const struct pool *pool)
+{
+	struct pool *other;
+
+	lockdep_assert_held(&memory_lock);
+	list_for_each_entry(other, &claims, claim)
+		if (other != pool && claims_overlap(pool, other))
+			return other;
+	return NULL;
+}
+
+/* Not by the name of its device, which may be gone before it is. */
+static void log_conflict(const struct pool *pool, const struct pool *other)
+{
+	DMERR("%s: %pg has memory in common with %pg, which another pool is on: stop that one first",
+	      dm_device_name(pool->md), pool->bdev, other->bdev);
+}
+
+/*
+ * Nobody else gets the memory from now on. One that is being taken apart is waited
+ * for, as is done for one on the same device, and so is one that is being loaded, which
+ * may fail. Who waits has claimed nothing, so nobody waits for him here.
+ */
+static int memory_claim(struct pool *pool, char **error)
+{
+	struct pool *other;
+	bool live;
+	u64 seen;
+	int ret;
+
+	do {
+		seen = pools_changes();
+		mutex_lock(&memory_lock);
+		pool->nr_claimed = pool->nr_blocks;
+		other = claim_conflict(pool);
+		live = other && pool_is_live(other);
+		if (live)
+			log_conflict(pool, other);
+		else if (!other)
+			list_add(&pool->claim, &claims);
+		mutex_unlock(&memory_lock);
+		if (!other)
+			return 0;
+		if (live) {
+			*error = "Data device's memory is in use by another pool: see the kernel log";
+			return -EBUSY;
+		}
+		ret = pools_wait_change(seen);
+	} while (!ret);
+	*error = "Interrupted while another pool was using the data device's memory";
+	return ret;
+}
+
+/* The same, of a pool that is live. Does not wait: its device is suspended. */
+static int memory_claim_more(struct pool *pool, u64 nr_blocks)
+{
+	struct pool *other;
+
+	mutex_lock(&memory_lock);
+	pool->nr_claimed = nr_blocks;
+	other = claim_conflict(pool);
+	if (other) {
+		log_conflict(pool, other);
+		pool->nr_claimed = pool->nr_blocks;
+	}
+	mutex_unlock(&memory_lock);
+	return other ? -EBUSY : 0;
+}
+
+/* What was not needed of that, or all of it. */
+static void memory_release(struct pool *pool, u64 nr_blocks)
+{
+	mutex_lock(&memory_lock);
+	pool->nr_claimed = nr_blocks;
+	if (!nr_blocks)
+		list_del_init(&pool->claim);
+	mutex_unlock(&memory_lock);
+}
+
 /*
  * A device of several pieces (a logical volume) gets one address range, page by
  * page: vmap() takes no more pages than the machine has memory besides, and their
@@ -299,6 +421,8 @@ int pool_extend(struct pool *pool, u64 nr_blocks)
 		block += n;
 		cond_resched();
 	}
+	if (memory_claim_more(pool, nr_blocks))
+		return -EBUSY;
 	pool->nr_blocks = nr_blocks;
 	return 0;
 }
@@ -313,8 +437,9 @@ int pool_extend(struct pool *pool, u64 nr_blocks)
  * --force"), so the pool does not use what is the table's. Whether it fails or
  * not, pool_unmap() gives back what was taken.
  *
+ * Context: waits for another pool that is about to leave the memory.
  * Return: 0, -EOPNOTSUPP: no memory that could be used; -EBUSY: somebody uses pages of
- * it; -EINVAL, -EFBIG, -E2BIG, -ENXIO, -ENOMEM.
+ * it, or another pool has them; -EINTR, -EINVAL, -EFBIG, -E2BIG, -ENXIO, -ENOMEM.
  */
 int pool_map(struct pool *pool, struct dm_dev *dev, char **error)
 {
@@ -349,6 +474,8 @@ int pool_map(struct pool *pool, struct dm_dev *dev, char **error)
 	}
 #endif
 	ret = pool_segments(pool, error);
+	if (!ret)
+		ret = memory_claim(pool, error);
 	if (ret)
 		return ret;
 	ret = pool_find_held(pool, 0, pool->nr_blocks);
@@ -364,6 +491,7 @@ void pool_unmap(struct pool *pool)
 	unsigned int i;
 
 	pool_unclaim(pool);
+	memory_release(pool, 0);
 	vunmap(pool->vaddr);
 	for (i = 0; i < pool->nr_segments; i++)
 		put_dev_pagemap(pool->segments[i].pgmap);

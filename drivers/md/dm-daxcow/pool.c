@@ -17,7 +17,8 @@
 static DEFINE_SPINLOCK(pools_lock);
 static LIST_HEAD(pools);
 static u64 pools_nr;
-/* Somebody waits for a pool to be loaded, or to be gone. */
+/* How often a pool has been loaded, or gone; somebody may wait for the next time. */
+static u64 pools_changed;
 static DECLARE_WAIT_QUEUE_HEAD(pools_wait);
 
 /* As dm-thin's, in seconds; 0 waits for ever. */
@@ -61,6 +62,33 @@ struct pool *pool_next(u64 nr)
 		refcount_inc(&next->users);
 	spin_unlock(&pools_lock);
 	return next;
+}
+
+bool pool_is_live(const struct pool *pool)
+{
+	bool live;
+
+	spin_lock(&pools_lock);
+	live = pool->state == POOL_LIVE;
+	spin_unlock(&pools_lock);
+	return live;
+}
+
+/* For pools_wait_change(), before a look at the pools. */
+u64 pools_changes(void)
+{
+	u64 n;
+
+	spin_lock(&pools_lock);
+	n = pools_changed;
+	spin_unlock(&pools_lock);
+	return n;
+}
+
+/* A pool has been loaded, or is gone, since @seen. An error: a signal came first. */
+int pools_wait_change(u64 seen)
+{
+	return wait_event_killable(pools_wait, pools_changes() != seen);
 }
 
 const char *pool_mode_name(const struct pool *pool)
@@ -522,13 +550,15 @@ static void pool_teardown(struct pool *pool)
 
 /*
  * Until here the pool is in the list, so that nobody loads another one from a
- * device that it may still write to.
+ * device that it may still write to. Its memory it has given up by then: who waits
+ * for that is told of it here.
  */
 static void pool_destroy(struct pool *pool)
 {
 	pool_teardown(pool);
 	spin_lock(&pools_lock);
 	list_del(&pool->list);
+	pools_changed++;
 	spin_unlock(&pools_lock);
 	wake_up_all(&pools_wait);
 	kfree(pool);
@@ -551,6 +581,7 @@ static struct pool *pool_alloc(struct dm_target *ti, struct dm_dev *dev,
 	pool->nr_blocks = nr_blocks;
 	pool->features = *features;
 	refcount_set(&pool->users, 1);
+	INIT_LIST_HEAD(&pool->claim);
 	spin_lock_init(&pool->lock);
 	bio_list_init(&pool->deferred);
 	mutex_init(&pool->volumes_lock);
@@ -704,6 +735,7 @@ struct pool *pool_get(struct dm_target *ti, struct dm_dev *dev, u64 nr_blocks,
 	}
 	spin_lock(&pools_lock);
 	pool->state = POOL_LIVE;
+	pools_changed++;
 	spin_unlock(&pools_lock);
 	wake_up_all(&pools_wait);
 	return pool;

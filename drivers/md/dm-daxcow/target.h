@@ -17,11 +17,13 @@
  *     s_umount		of file systems, for reading, tried only
  *     invalidate_lock	of files, tried only
  *       engine lock
- *   pools_lock		the list of pools; spinlock
+ *   memory_lock	which memory is which pool's, see memory.c
+ *     pools_lock		the list of pools; spinlock
  *   pool->lock		deferred bios and mode; spinlock, innermost
  *
  * What works on one pool waits for no other one: a pool is loaded, and taken apart,
- * with no lock held, and whoever wants the same device meanwhile waits for that.
+ * with no lock held, and whoever wants the same device, or memory, meanwhile waits for
+ * that.
  */
 #ifndef DM_DAXCOW_TARGET_H
 #define DM_DAXCOW_TARGET_H
@@ -94,6 +96,9 @@ enum pool_state {
  * @failing:	held for reading while a failure is told
  * @segments:	where its memory lies, sorted
  * @by_pfn:	their indexes, sorted by where they lie
+ * @claim:	in the list of those that have memory
+ * @nr_claimed:	blocks of it that no other pool gets; more than @nr_blocks only while
+ *		it grows
  * @vaddr:	vmap of the segments when there are several
  * @nr_blocks:	of the device that are mapped
  * @sink:	a page that is nobody's: what a recovery write is given for a block
@@ -142,6 +147,8 @@ struct pool {
 	struct segment *segments;
 	unsigned int nr_segments, room_segments;
 	u32 *by_pfn;
+	struct list_head claim;
+	u64 nr_claimed;
 	void *base;
 	void *vaddr;
 	u64 nr_blocks;
@@ -271,6 +278,9 @@ struct pool *pool_next(u64 nr);
 struct pool *pool_get(struct dm_target *ti, struct dm_dev *dev, u64 nr_blocks,
 		      const struct features *features);
 void pool_put(struct pool *pool);
+bool pool_is_live(const struct pool *pool);
+u64 pools_changes(void);
+int pools_wait_change(u64 seen);
 void pool_unbind(struct pool *pool, struct dm_target *ti);
 bool pool_is_suspended(struct pool *pool);
 void pool_wake(struct pool *pool);
