@@ -97,6 +97,8 @@ long volume_direct_access(struct dm_target *ti, pgoff_t pgoff, long nr_pages,
 	u64 vblk = target_vblk(ti, pgoff), block;
 	long n, there;
 
+	if (mode != DAX_ACCESS && vt->read_only)
+		return -EROFS;
 	if (mode == DAX_ACCESS)
 		n = access_read(vt->vol, vblk, nr_pages, &block);
 	else
@@ -120,7 +122,7 @@ int volume_zero_page_range(struct dm_target *ti, pgoff_t pgoff,
 	struct volume_table *vt = ti->private;
 	unsigned int noio = memalloc_noio_save();
 	u64 vblk = target_vblk(ti, pgoff);
-	int ret = 0;
+	int ret = vt->read_only ? -EROFS : 0;
 
 	for (; nr_pages && !ret; nr_pages--)
 		ret = daxcow_zero(vt->vol->core, vblk++);

@@ -255,12 +255,16 @@ struct volume {
 
 /**
  * struct volume_table - one table line of a volume
+ * @read_only:	nothing is written through it. The block layer only warns of bios to a
+ *		device that is read-only, and of direct access it knows nothing, when
+ *		another device-mapper device is on top
  */
 struct volume_table {
 	struct volume *vol;
 	struct dm_dev *pool_dev;
 	struct dm_target *ti;
 	bool no_dax;
+	bool read_only;
 };
 
 extern unsigned int no_space_timeout_secs;

@@ -96,6 +96,7 @@ static int volume_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	}
 	vt->ti = ti;
 	vt->no_dax = a.no_dax;
+	vt->read_only = !(dm_table_get_mode(ti->table) & BLK_OPEN_WRITE);
 	ret = dm_get_device(ti, a.pool, dm_table_get_mode(ti->table),
 			    &vt->pool_dev);
 	if (ret) {
@@ -141,6 +142,8 @@ static int volume_map(struct dm_target *ti, struct bio *bio)
 		bio_set_dev(bio, vt->vol->pool->bdev);
 		return DM_MAPIO_REMAPPED;
 	}
+	if (vt->read_only && op_is_write(bio_op(bio)))
+		return DM_MAPIO_KILL;
 	bio->bi_iter.bi_sector = dm_target_offset(ti, bio->bi_iter.bi_sector);
 	*(struct volume **)dm_per_bio_data(bio, sizeof(vt->vol)) = vt->vol;
 	return volume_bio(vt->vol, bio);
