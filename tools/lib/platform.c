@@ -21,6 +21,11 @@ void *plat_alloc(size_t size)
 	return calloc(1, size ? size : 1);
 }
 
+void *plat_alloc_kv(size_t size)
+{
+	return size > INT_MAX ? NULL : plat_alloc(size);
+}
+
 __attribute__((target("sse4.2")))
 static u32 crc32c_hw(u32 crc, const u8 *p, size_t len)
 {

@@ -59,9 +59,11 @@ struct mutex {
  */
 #define GFP_KERNEL	0
 void *plat_alloc(size_t size);
+void *plat_alloc_kv(size_t size);
 void plat_fail_alloc(long n);
-#define kvzalloc(size, gfp)	plat_alloc(size)
-#define kvcalloc(n, size, gfp)	plat_alloc((size_t)(n) * (size))
+/* The kernel's kvmalloc() and its like give no more than INT_MAX bytes. */
+#define kvzalloc(size, gfp)	plat_alloc_kv(size)
+#define kvcalloc(n, size, gfp)	plat_alloc_kv((size_t)(n) * (size))
 #define vcalloc(n, size)	plat_alloc((size_t)(n) * (size))
 #define vzalloc(size)		plat_alloc(size)
 #define kvfree(p)		free(p)
