@@ -177,7 +177,7 @@ size_t volume_recovery_write(struct dm_target *ti, pgoff_t pgoff, void *addr,
 	void *buffer;
 
 	buffer = (void *)__get_free_page(GFP_KERNEL);
-	while (buffer && !offset_in_page(addr) &&
+	while (buffer && !vt->read_only && !offset_in_page(addr) &&
 	       bytes - done >= DAXCOW_BLOCK_SIZE) {
 		ret = recover_block(vt->vol, vblk++, buffer, i);
 		if (ret)

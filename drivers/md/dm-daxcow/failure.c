@@ -409,14 +409,17 @@ static int pool_failed_range(struct pool *pool, u64 first, u64 nr, int mf_flags)
 
 /* ---- holder ---- */
 
-/* The next pool on @dax_dev after number @last, which stays until it is put. */
+/*
+ * The next pool on @dax_dev after number @last, which stays until it is put, with its
+ * engine and the segments.
+ */
 static struct pool *holder_next(struct dax_device *dax_dev, u64 last)
 {
 	struct pool *pool, *next = NULL;
 
 	mutex_lock(&holders_lock);
 	list_for_each_entry(pool, &holders, holder)
-		if (pool->dax_dev == dax_dev && pool->nr > last &&
+		if (pool->dax_dev == dax_dev && pool->listens && pool->nr > last &&
 		    (!next || next->nr > pool->nr))
 			next = pool;
 	if (next)
@@ -425,28 +428,84 @@ static struct pool *holder_next(struct dax_device *dax_dev, u64 last)
 	return next;
 }
 
+/**
+ * struct late - what failed while the pool was being loaded
+ * @list:	in the pool's
+ * @first:	its first block
+ * @nr:		how many; some may be behind the pool's end
+ */
+struct late {
+	struct list_head list;
+	u64 first, nr;
+};
+
+/* The part of a failure that lies in a pool. */
+static struct late part_of(const struct pool *pool, u64 offset, u64 len)
+{
+	u64 from = offset >> PAGE_SHIFT, nr;
+	struct late part = { .nr = 0 };
+
+	nr = DIV_ROUND_UP_ULL(min(len, U64_MAX - offset) +
+			      offset_in_page(offset), PAGE_SIZE);
+	if (from > pool->dax_pgoff) {
+		part.first = from - pool->dax_pgoff;
+		part.nr = nr;
+	} else if (from + nr > pool->dax_pgoff) {
+		part.nr = from + nr - pool->dax_pgoff;
+	}
+	return part;
+}
+
+/*
+ * Those of a pool without an engine wait for pool_listen(). Nobody has pages of it, but
+ * who has touched the memory may be what loads it. Returns 0, -EIO, -ENOMEM.
+ */
+static int keep_for_later(struct dax_device *dax_dev, u64 offset, u64 len)
+{
+	struct pool *pool;
+	struct late part, *late;
+	int ret = 0;
+
+	mutex_lock(&holders_lock);
+	list_for_each_entry(pool, &holders, holder) {
+		if (pool->dax_dev != dax_dev || pool->listens)
+			continue;
+		part = part_of(pool, offset, len);
+		if (!part.nr || part.first >= pool->nr_blocks)
+			continue;
+		ret = -EIO;
+		late = kmalloc(sizeof(*late), GFP_KERNEL);
+		if (!late) {
+			ret = -ENOMEM;
+			break;
+		}
+		DMWARN("%pg: memory fails while its pool is being loaded: %llu blocks from %llu on",
+			     pool->bdev, part.nr, part.first);
+		*late = part;
+		list_add_tail(&late->list, &pool->late);
+	}
+	mutex_unlock(&holders_lock);
+	return ret;
+}
+
 static int notify_failure(struct dax_device *dax_dev, u64 offset, u64 len,
 			  int mf_flags)
 {
 	unsigned int noio = memalloc_noio_save();
 	int ret = 0, err = 0;
 	struct pool *pool;
+	struct late part;
 	u64 last = 0;
 
+	if (!(mf_flags & MF_MEM_PRE_REMOVE))
+		ret = keep_for_later(dax_dev, offset, len);
 	while ((pool = holder_next(dax_dev, last))) {
-		u64 from = offset >> PAGE_SHIFT, nr;
-
 		last = pool->nr;
-		nr = DIV_ROUND_UP_ULL(min(len, U64_MAX - offset) +
-				      offset_in_page(offset), PAGE_SIZE);
+		part = part_of(pool, offset, len);
 		if (mf_flags & MF_MEM_PRE_REMOVE)
 			tell_all(pool, mf_flags);
-		else if (from + nr > pool->dax_pgoff)
-			err = pool_failed_range(pool, from > pool->dax_pgoff ?
-						from - pool->dax_pgoff : 0,
-						from > pool->dax_pgoff ? nr :
-						from + nr - pool->dax_pgoff,
-						mf_flags);
+		else if (part.nr)
+			err = pool_failed_range(pool, part.first, part.nr, mf_flags);
 		if (err)
 			ret = err;
 		up_read(&pool->failing);
@@ -520,7 +579,8 @@ static void log_stacked(struct pool *pool)
 
 /**
  * pool_claim() - get the data device's dax device, and be told of its failures
- * @pool:	its bdev is set; sets dax_dev
+ * @pool:	its bdev and dax_pgoff are set; sets dax_dev. What fails before
+ *		pool_listen() is dealt with then
  *
  * Return: 0, -EOPNOTSUPP: there is none.
  */
@@ -568,14 +628,52 @@ static void holder_pass_on(struct pool *pool)
 	}
 }
 
+/**
+ * pool_listen() - a pool that has been loaded takes memory failures
+ * @pool:	the pool; nobody uses it yet
+ */
+void pool_listen(struct pool *pool)
+{
+	struct late *late, *next;
+	LIST_HEAD(list);
+
+	mutex_lock(&holders_lock);
+	pool->listens = true;
+	list_splice_init(&pool->late, &list);
+	mutex_unlock(&holders_lock);
+	list_for_each_entry_safe(late, next, &list, list) {
+		pool_failed_range(pool, late->first, late->nr, 0);
+		kfree(late);
+	}
+}
+
+/**
+ * pool_deafen() - a pool is going to be without an engine
+ * @pool:	the pool; whether it listened or not
+ *
+ * Context: waits for those who are telling it.
+ */
+void pool_deafen(struct pool *pool)
+{
+	mutex_lock(&holders_lock);
+	pool->listens = false;
+	mutex_unlock(&holders_lock);
+	down_write(&pool->failing);
+	up_write(&pool->failing);
+}
+
 void pool_unclaim(struct pool *pool)
 {
+	struct late *late, *next;
+
 	if (!pool->dax_dev)
 		return;
 	mutex_lock(&claim_lock);
 	mutex_lock(&holders_lock);
 	list_del(&pool->holder);
 	mutex_unlock(&holders_lock);
+	list_for_each_entry_safe(late, next, &pool->late, list)
+		kfree(late);
 	if (pool->holds) {
 		/* waits for notify_failure(), which takes the lock */
 		fs_put_dax(pool->dax_dev, &holder);
@@ -586,9 +684,6 @@ void pool_unclaim(struct pool *pool)
 		put_dax(pool->dax_dev);
 	}
 	mutex_unlock(&claim_lock);
-	/* who has found it is done */
-	down_write(&pool->failing);
-	up_write(&pool->failing);
 }
 
 /* ---- what the device knows by itself ---- */
@@ -700,6 +795,7 @@ void pool_look_init(struct pool *pool)
 {
 	INIT_DEFERRABLE_WORK(&pool->look, do_look);
 	init_rwsem(&pool->failing);
+	INIT_LIST_HEAD(&pool->late);
 }
 
 void pool_look_begin(struct pool *pool)

@@ -536,6 +536,7 @@ static void pool_teardown(struct pool *pool)
 		cancel_delayed_work_sync(&pool->reclaim);
 		destroy_workqueue(pool->wq);
 	}
+	pool_deafen(pool);
 	if (pool->core)
 		daxcow_unload(pool->core);
 	pool_unmap(pool);
@@ -614,6 +615,7 @@ static int pool_start(struct pool *pool, struct dm_dev *dev, char **error)
 		ret = pool_note_held(pool, error);
 	if (ret)
 		return ret;
+	pool_listen(pool);
 	pool_warn_alignment(pool);
 	pool_look_begin(pool);
 	return 0;

@@ -93,7 +93,9 @@ enum pool_state {
  * @dax_pgoff:	of block 0 in @dax_dev
  * @holder:	in the list of those that are told of memory failures
  * @holds:	it is this pool for which the module is the holder of @dax_dev
- * @failing:	held for reading while a failure is told
+ * @listens:	it has an engine, which can be told of failures and asked for pages
+ * @late:	failures before that
+ * @failing:	held for reading while a failure is told, or a page asked for
  * @segments:	where its memory lies, sorted
  * @by_pfn:	their indexes, sorted by where they lie
  * @claim:	in the list of those that have memory
@@ -143,6 +145,8 @@ struct pool {
 	pgoff_t dax_pgoff;
 	struct list_head holder;
 	bool holds;
+	bool listens;
+	struct list_head late;
 	struct rw_semaphore failing;
 	struct segment *segments;
 	unsigned int nr_segments, room_segments;
@@ -328,6 +332,8 @@ void volume_dax_suspend(struct volume *vol);
 /* failure.c */
 int pool_claim(struct pool *pool);
 void pool_unclaim(struct pool *pool);
+void pool_listen(struct pool *pool);
+void pool_deafen(struct pool *pool);
 int pool_device_bad(struct pool *pool, struct daxcow_host *host);
 void pool_look_init(struct pool *pool);
 void pool_look_begin(struct pool *pool);
