@@ -480,7 +480,7 @@ static int keep_for_later(struct dax_device *dax_dev, u64 offset, u64 len)
 			break;
 		}
 		DMWARN("%pg: memory fails while its pool is being loaded: %llu blocks from %llu on",
-			     pool->bdev, part.nr, part.first);
+		       pool->bdev, part.nr, part.first);
 		*late = part;
 		list_add_tail(&late->list, &pool->late);
 	}
