@@ -241,8 +241,9 @@ static int files_quiet(const struct files *f, struct pool *pool, u64 block,
 
 /*
  * Find and lock the files that have the pages of a pair. Returns 0 when nobody can
- * write to them but by asking, else DAXCOW_MERGE_*, with nothing locked. What is
- * kept does not matter when nobody could write to it anyway.
+ * write to them but by asking, else DAXCOW_MERGE_*, with nothing locked. Which files
+ * have what is kept does not matter when it was given to no writer. DMA may have been
+ * under way to it since before the pool was loaded, which knows of no writers.
  */
 static int pair_lock(struct pool *pool, const struct daxcow_merge_pair *p,
 		     struct files *f)
@@ -251,6 +252,8 @@ static int pair_lock(struct pool *pool, const struct daxcow_merge_pair *p,
 	int ret;
 
 	f->nr = 0;
+	if (!is_zero(p) && pool_block_busy(pool, p->keep, p->nr))
+		return DAXCOW_MERGE_PINNED;
 	ret = files_add(f, pool, p->drop, p->nr);
 	if (!ret && both)
 		ret = files_add(f, pool, p->keep, p->nr);
