@@ -479,7 +479,7 @@ static int keep_for_later(struct dax_device *dax_dev, u64 offset, u64 len)
 			ret = -ENOMEM;
 			break;
 		}
-		DMWARN("%pg: memory fails while its pool is being loaded: %llu blocks from %llu on",
+		DMWARN("%pg: memory fails while its pool is being loaded, or taken apart: %llu blocks from %llu on",
 		       pool->bdev, part.nr, part.first);
 		*late = part;
 		list_add_tail(&late->list, &pool->late);

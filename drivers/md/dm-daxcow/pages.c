@@ -181,7 +181,7 @@ void pool_forget_held(struct pool *pool)
  * --force") outlives the pool that had been keeping its pages for it, and what its files
  * map is not known: as long as it is mounted there is no other pool. A reference anybody
  * can have, who was a volume's tenant and put a page into a pipe, and keep it for as
- * long as they like. Such blocks are left alone.
+ * long as they like. Such blocks are left alone, see pool_note_held().
  *
  * Return: 0, -EBUSY: a file system has one, -ENOMEM.
  */
@@ -265,8 +265,9 @@ static int note_held(struct pool *pool, u64 block)
  * @pool:	loaded, and not in use yet
  * @error:	set when it fails
  *
- * The engine keeps what is free. A block that a volume has may be written to by DMA,
- * so the next snapshot of it has to look. A table cannot be left alone; it is one only
+ * The engine gives nobody what is free, and writes nothing else in place. A block that
+ * a volume has may be written to by DMA, so the next snapshot of it has to look, and a
+ * merge does so anyway. A table cannot be left alone; it is one only
  * if somebody has made another pool here meanwhile.
  *
  * Return: 0, -EBUSY, -ENOMEM.
@@ -285,7 +286,7 @@ int pool_note_held(struct pool *pool, char **error)
 		*error = "Pages of the pool's tables are still in use: see the kernel log";
 	}
 	if (pool->nr_held && !ret) {
-		DMWARN("%s: %zu blocks of %pg are still held from before, for direct I/O or in pipes, and not used meanwhile",
+		DMWARN("%s: %zu blocks of %pg are still held from before, for direct I/O or in pipes, and left alone meanwhile",
 		       dm_device_name(pool->md), pool->nr_held, pool->bdev);
 		pool_wake(pool);
 	}
