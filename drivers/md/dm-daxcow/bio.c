@@ -101,14 +101,21 @@ static int write_zeroes(struct volume *vol, struct piece *p)
 	return daxcow_discard(vol->core, vblk, nr);
 }
 
+/*
+ * What waits for space goes on where it was. To write the first part again would move
+ * it again, into the space that there is for the rest, and give back what it was in as
+ * space for the next try, for ever.
+ */
 static int bio_write(struct volume *vol, struct bio *bio)
 {
 	struct piece p = { .bio = bio, .iter = bio->bi_iter };
+	struct bvec_iter at;
 	int ret = 0;
 
 	while (p.iter.bi_size && !ret) {
 		bool whole;
 
+		at = p.iter;
 		piece_next(&p);
 		whole = p.len == DAXCOW_BLOCK_SIZE;
 		if (whole && piece_is_zero(&p)) {
@@ -120,6 +127,8 @@ static int bio_write(struct volume *vol, struct bio *bio)
 		bio_advance_iter(bio, &p.iter, p.len);
 		cond_resched();
 	}
+	if (ret == -ENOSPC)
+		bio->bi_iter = at;
 	daxcow_fence(vol->pool->core);
 	return ret;
 }
@@ -212,8 +221,8 @@ static void flush_below(struct volume *vol, struct bio *bio)
 
 /*
  * Do a bio and end it, or keep it until there is space. It may be kept after
- * part of it was written: it is done again from its start then. Takes a
- * mutex: bio-based targets are called where they may sleep.
+ * part of it was written: then it is what is left. Takes a mutex: bio-based
+ * targets are called where they may sleep.
  */
 int volume_bio(struct volume *vol, struct bio *bio)
 {

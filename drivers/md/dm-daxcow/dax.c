@@ -84,6 +84,12 @@ static long access_sink(struct pool *pool, void **kaddr, pfn_t *pfn)
 	return 1;
 }
 
+/* Not so when a live patch has been taken back, by force: see series.c. */
+static bool volume_has_dax(const struct volume_table *vt)
+{
+	return vt->series && vt->series->ready();
+}
+
 static u64 target_vblk(struct dm_target *ti, pgoff_t pgoff)
 {
 	return pgoff - (ti->begin >> BLOCK_SECTORS_SHIFT);
@@ -97,6 +103,8 @@ long volume_direct_access(struct dm_target *ti, pgoff_t pgoff, long nr_pages,
 	u64 vblk = target_vblk(ti, pgoff), block;
 	long n, there;
 
+	if (!volume_has_dax(vt))
+		return -EIO;
 	if (mode != DAX_ACCESS && vt->read_only)
 		return -EROFS;
 	if (mode == DAX_ACCESS)
@@ -123,6 +131,9 @@ int volume_zero_page_range(struct dm_target *ti, pgoff_t pgoff,
 	unsigned int noio = memalloc_noio_save();
 	u64 vblk = target_vblk(ti, pgoff);
 	int ret = vt->read_only ? -EROFS : 0;
+
+	if (!volume_has_dax(vt))
+		ret = -EIO;
 
 	for (; nr_pages && !ret; nr_pages--)
 		ret = daxcow_zero(vt->vol->core, vblk++);
@@ -177,7 +188,7 @@ size_t volume_recovery_write(struct dm_target *ti, pgoff_t pgoff, void *addr,
 	void *buffer;
 
 	buffer = (void *)__get_free_page(GFP_KERNEL);
-	while (buffer && !vt->read_only && !offset_in_page(addr) &&
+	while (buffer && volume_has_dax(vt) && !vt->read_only && !offset_in_page(addr) &&
 	       bytes - done >= DAXCOW_BLOCK_SIZE) {
 		ret = recover_block(vt->vol, vblk++, buffer, i);
 		if (ret)

@@ -211,7 +211,6 @@ static bool places_have(const struct places *p, const struct place *x)
  */
 static bool kill_by_page(struct pool *pool, u64 block, int mf_flags)
 {
-#ifdef DAXCOW_DAX
 	struct inode *inode;
 	pgoff_t index;
 	int ret, tries;
@@ -228,9 +227,6 @@ static bool kill_by_page(struct pool *pool, u64 block, int mf_flags)
 	ret = mf_dax_kill_procs(inode->i_mapping, index, 1, mf_flags);
 	pool_file_put(inode);
 	return !ret;
-#else
-	return true;
-#endif
 }
 
 /* Tell what is not in @before. True when somebody has not seen to it. */
@@ -514,7 +510,6 @@ static int notify_failure(struct dax_device *dax_dev, u64 offset, u64 len,
 	return ret;
 }
 
-#ifdef DAXCOW_SERIES
 /*
  * A file system above is about to free a block, or to give its file another one, and
  * somebody has a reference to the page. It need not wait for that if the page is not
@@ -526,7 +521,7 @@ static int notify_failure(struct dax_device *dax_dev, u64 offset, u64 len,
  *
  * Called with locks of the file system held, as direct_access() is.
  */
-static bool page_shared(struct dax_device *dax_dev, u64 offset)
+bool pool_page_shared(struct dax_device *dax_dev, u64 offset)
 {
 	unsigned int noio = memalloc_noio_save();
 	bool shared = false;
@@ -546,12 +541,11 @@ static bool page_shared(struct dax_device *dax_dev, u64 offset)
 	memalloc_noio_restore(noio);
 	return shared;
 }
-#endif
 
 static const struct dax_holder_operations holder_ops = {
 	.notify_failure = notify_failure,
-#ifdef DAXCOW_SERIES
-	.shared = page_shared,
+#ifdef DAXCOW_HOLDER_SHARED
+	.shared = pool_page_shared,
 #endif
 };
 

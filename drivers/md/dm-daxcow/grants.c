@@ -17,6 +17,8 @@
  *      (an emergency remount), nor does writeback on one that was shut down, by an
  *      error say. So the pages are looked at all the same: a page table entry that
  *      lets somebody write stands behind a DAX entry that is dirty.
+ *      A page that several files have does not name its entries: those of a file
+ *      system that is read-only are looked for in all its files.
  *   4. Other chunks were granted to a file system on another device above, which
  *      is not to be found from here. It may not even be on a device any more that
  *      leads here ("dmsetup remove --force"), and still have processes that write
@@ -329,8 +331,8 @@ static int own_quiet(struct grants_look *l)
 
 /**
  * grants_look() - whether nobody can write to a volume but by asking again
- * @l:		with pool, core, grants and frozen; its pinned are set, to be freed with
- *		kvfree()
+ * @l:		with pool, core, grants, frozen and read_only; its pinned are set, to be
+ *		freed with kvfree()
  *
  * Context: sleeps for a grace period; not in a read section, no lock of the engine.
  * Return: 0; -EBUSY: somebody above another device may be able to; -ETXTBSY: somebody
@@ -344,6 +346,8 @@ int grants_look(struct grants_look *l)
 	/* a freeze has waited for all of its own */
 	if (!l->frozen || has_other(l->grants))
 		pool_grace_period(l->pool);
+	if (l->read_only)
+		l->frozen = bdev_files_quiet(l->read_only);
 	ret = others_quiet(l);
 	return ret ? ret : own_quiet(l);
 }

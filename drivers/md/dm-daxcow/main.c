@@ -25,11 +25,10 @@ static int __init daxcow_init(void)
 	ret = control_init();
 	if (ret)
 		goto out_volume;
-#ifdef DAXCOW_DAX
-	DMINFO("loaded");
-#else
-	DMINFO("loaded; this kernel lacks daxcow's patches, so volumes are plain block devices without DAX");
-#endif
+	if (series_there())
+		DMINFO("loaded");
+	else
+		DMINFO("loaded; volumes are plain block devices without DAX until the live patch dm-daxcow-dax is there, or with a kernel that has daxcow's patches");
 	return 0;
 
 out_volume:

@@ -466,13 +466,11 @@ int pool_map(struct pool *pool, struct dm_dev *dev, char **error)
 		*error = "Data device does not start at a multiple of 4 KiB";
 		return -EINVAL;
 	}
-#ifdef DAXCOW_SERIES
 	/* we write to the addresses that we get below for as long as we live */
-	if (dax_remaps(pool->dax_dev)) {
+	if (series_remaps(pool->dax_dev)) {
 		*error = "Data device is, or is on, a volume of another pool, which moves its blocks: a pool cannot be there";
 		return -EOPNOTSUPP;
 	}
-#endif
 	ret = pool_segments(pool, error);
 	if (!ret)
 		ret = memory_claim(pool, error);

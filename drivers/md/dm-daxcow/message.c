@@ -221,12 +221,7 @@ static int do_stats(struct pool *pool, unsigned int argc, char **argv,
 	       i.nr_retired, i.merged, i.unmapped);
 	DMEMIT("chunk_offset %llu\ncreated %llu\nmode %s\ndax %s\n",
 	       i.chunk_offset, i.created, pool_mode_name(pool),
-#ifdef DAXCOW_DAX
-	       "yes"
-#else
-	       "no"
-#endif
-	       );
+	       series_there() ? "yes" : "no");
 	return 1;
 }
 

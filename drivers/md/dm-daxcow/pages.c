@@ -80,6 +80,74 @@ bool pool_block_hot(void *ctx, u64 block, u64 nr)
 	return false;
 }
 
+/* The file system on a device, which stays until deactivate_super(). */
+static struct super_block *bdev_sb_get(struct block_device *bdev)
+{
+	struct super_block *sb = NULL;
+
+	mutex_lock(&bdev->bd_holder_lock);
+	if (bdev->bd_holder_ops == &fs_holder_ops) {
+		sb = bdev->bd_holder;
+		if (!atomic_inc_not_zero(&sb->s_active))
+			sb = NULL;
+	}
+	mutex_unlock(&bdev->bd_holder_lock);
+	return sb;
+}
+
+/*
+ * Without the lock for a moment. The inode that is held has its place in the list, and
+ * the one before it may be the last one's to hold.
+ */
+static void give_way(struct super_block *sb, struct inode *inode,
+		     struct inode **held)
+{
+	struct inode *old = *held;
+
+	if (!igrab(inode))
+		return;
+	*held = inode;
+	spin_unlock(&sb->s_inode_list_lock);
+	iput(old);
+	cond_resched();
+	spin_lock(&sb->s_inode_list_lock);
+}
+
+/**
+ * bdev_files_quiet() - whether no process can write to a file through its page tables
+ * @bdev:	the device that the file system is on
+ *
+ * An entry that lets somebody write is dirty, and stays so until writeback has taken
+ * that back. Who makes one while this looks has to ask for the page before, which is
+ * counted (see grants.c).
+ *
+ * Context: after a grace period; may put the file system, so no lock is held. The time
+ * that it takes grows with the inodes in memory.
+ * Return: false also when the file system is about to go.
+ */
+bool bdev_files_quiet(struct block_device *bdev)
+{
+	struct super_block *sb = bdev_sb_get(bdev);
+	struct inode *inode, *held = NULL;
+	bool quiet = true;
+
+	if (!sb)
+		return false;
+	spin_lock(&sb->s_inode_list_lock);
+	list_for_each_entry(inode, &sb->s_inodes, i_sb_list) {
+		quiet = !mapping_tagged(&inode->i_data, PAGECACHE_TAG_DIRTY) &&
+			!mapping_tagged(&inode->i_data, PAGECACHE_TAG_TOWRITE);
+		if (!quiet)
+			break;
+		if (need_resched())
+			give_way(sb, inode, &held);
+	}
+	spin_unlock(&sb->s_inode_list_lock);
+	iput(held);
+	deactivate_super(sb);
+	return quiet;
+}
+
 /*
  * Hold a file, and with it that its file system is not unmounted, which would find
  * that it is busy. Nor is it frozen: to put the file may be to delete it, which would

@@ -413,9 +413,7 @@ bool pool_is_suspended(struct pool *pool)
 void pool_grace_period(struct pool *pool)
 {
 	synchronize_srcu(&pool->srcu);
-#ifdef DAXCOW_SERIES
-	dax_synchronize();
-#endif
+	series_synchronize();
 }
 
 static void do_reclaim(struct work_struct *ws)

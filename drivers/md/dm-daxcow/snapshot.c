@@ -206,6 +206,8 @@ static int look_active(struct snapshot *s, struct origin *o)
 	o->look.core = o->vol->core;
 	o->look.grants = o->vol->grants;
 	o->look.frozen = own_frozen(origin_bdev(o), &writers) && writers;
+	if (!writers)
+		o->look.read_only = origin_bdev(o);
 	ret = grants_look(&o->look);
 	/* after the count was taken: see step 2 in grants.c */
 	if ((!ret || ret == -ETXTBSY) && !own_frozen(origin_bdev(o), &writers))

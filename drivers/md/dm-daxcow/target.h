@@ -213,6 +213,8 @@ struct grants {
  * @grants:	of the volume
  * @frozen:	the file system on the volume's own device is, or there is none: it has
  *		no fault and no write(2) under way
+ * @read_only:	that device, when its file system is said to be frozen because it is
+ *		read-only: who could write before has not been waited for
  * @epoch:	the last one that was looked at
  * @count:	of grants before
  * @pinned:	vblks of pages that something outside holds, ascending
@@ -224,6 +226,7 @@ struct grants_look {
 	struct daxcow_volume *core;
 	struct grants *grants;
 	bool frozen;
+	struct block_device *read_only;
 	long epoch;
 	long count;
 	u64 *pinned;
@@ -258,7 +261,24 @@ struct volume {
 };
 
 /**
+ * struct series_ops - struct dax_remaps_ops, in a kernel that has it
+ * @synchronize:	waits for all dax_read_lock() sections
+ * @remaps:		whether a device moves its blocks under DAX
+ * @ready:		whether that is still allowed: a live patch can be taken back
+ */
+struct series_ops {
+	void (*synchronize)(void);
+	bool (*remaps)(struct dax_device *dax_dev);
+	bool (*ready)(void);
+};
+
+/* DM_TARGET_DAX_REMAPS of a kernel that has it; nothing to one that has not */
+#define TARGET_DAX_REMAPS	0x00000800
+
+/**
  * struct volume_table - one table line of a volume
+ * @no_dax:	was asked for
+ * @series:	what the kernel does for DAX; NULL: without DAX
  * @read_only:	nothing is written through it. The block layer only warns of bios to a
  *		device that is read-only, and of direct access it knows nothing, when
  *		another device-mapper device is on top
@@ -267,6 +287,7 @@ struct volume_table {
 	struct volume *vol;
 	struct dm_dev *pool_dev;
 	struct dm_target *ti;
+	const struct series_ops *series;
 	bool no_dax;
 	bool read_only;
 };
@@ -339,6 +360,14 @@ void pool_look_init(struct pool *pool);
 void pool_look_begin(struct pool *pool);
 void pool_log_table(struct pool *pool, u64 block);
 u64 pool_count_bad(struct pool *pool, u32 volume);
+bool pool_page_shared(struct dax_device *dax_dev, u64 offset);
+
+/* series.c */
+const struct series_ops *series_get(void);
+void series_put(void);
+void series_synchronize(void);
+bool series_remaps(struct dax_device *dax_dev);
+bool series_there(void);
 
 /* pool-target.c, volume-target.c */
 extern struct target_type pool_target;
@@ -357,14 +386,12 @@ void volumes_exit(void);
 int volume_bio(struct volume *vol, struct bio *bio);
 
 /* dax.c */
-#ifdef DAXCOW_DAX
 long volume_direct_access(struct dm_target *ti, pgoff_t pgoff, long nr_pages,
 			  enum dax_access_mode mode, void **kaddr, pfn_t *pfn);
 int volume_zero_page_range(struct dm_target *ti, pgoff_t pgoff,
 			   size_t nr_pages);
 size_t volume_recovery_write(struct dm_target *ti, pgoff_t pgoff, void *addr,
 			     size_t bytes, struct iov_iter *i);
-#endif
 
 /* message.c */
 int pool_message(struct pool *pool, unsigned int argc, char **argv,
@@ -406,6 +433,7 @@ int pool_pages(struct pool *pool, char *result, unsigned int maxlen);
 bool pool_block_busy(void *ctx, u64 block, u64 nr);
 bool pool_block_mapped(void *ctx, u64 block, u64 nr);
 bool pool_block_hot(void *ctx, u64 block, u64 nr);
+bool bdev_files_quiet(struct block_device *bdev);
 int pool_block_file(struct pool *pool, u64 block, struct inode **inode,
 		    pgoff_t *index);
 void pool_file_put(struct inode *inode);

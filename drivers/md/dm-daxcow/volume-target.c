@@ -5,8 +5,8 @@
  *   daxcow <pool dev> <dev id> [<number of feature args> [no_dax]]
  *
  * It reports the pool's device as the one below, so that it has DAX when the
- * pool has been resumed before its own table is loaded. Without the kernel
- * series (see Kbuild), or with no_dax, it is a plain block device.
+ * pool has been resumed before its own table is loaded. Without what the kernel has to
+ * do for it (see series.c), or with no_dax, it is a plain block device.
  */
 #include "target.h"
 
@@ -75,9 +75,6 @@ static void set_limits(struct volume_table *vt, struct dm_target *ti)
 	ti->limit_swap_bios = true;
 	ti->accounts_remapped_io = false;
 	ti->per_io_data_size = sizeof(struct volume *);
-#ifdef DAXCOW_SERIES
-	ti->dax_remaps = !vt->no_dax;
-#endif
 }
 
 static int volume_ctr(struct dm_target *ti, unsigned int argc, char **argv)
@@ -106,6 +103,8 @@ static int volume_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	ret = volume_bind(vt, ti, a.id);
 	if (ret)
 		goto out_put_device;
+	if (!vt->no_dax)
+		vt->series = series_get();
 	set_limits(vt, ti);
 	return 0;
 
@@ -127,6 +126,11 @@ static void volume_dtr(struct dm_target *ti)
 	mutex_unlock(&pool->volumes_lock);
 	pool_put(pool);
 	dm_put_device(ti, vt->pool_dev);
+	if (vt->series) {
+		/* for those who have an address by this table */
+		vt->series->synchronize();
+		series_put();
+	}
 	kfree(vt);
 }
 
@@ -164,7 +168,7 @@ static void volume_resume(struct dm_target *ti)
 
 	WRITE_ONCE(vt->vol->requeue, false);
 	WRITE_ONCE(vt->vol->live, true);
-	if (!vt->no_dax)
+	if (vt->series)
 		volume_dax_live(vt->vol, ti);
 }
 
@@ -175,7 +179,7 @@ static int volume_iterate_devices(struct dm_target *ti,
 	struct dm_dev plain = *vt->pool_dev;
 
 	/* how dm is told that there is no DAX below */
-	if (vt->no_dax)
+	if (!vt->series)
 		plain.dax_dev = NULL;
 	return fn(ti, &plain, 0, bdev_nr_sectors(plain.bdev), data);
 }
@@ -227,6 +231,7 @@ struct target_type volume_target = {
 	.name = "daxcow",
 	.version = {1, 0, 0},
 	.module = THIS_MODULE,
+	.features = TARGET_DAX_REMAPS,
 	.ctr = volume_ctr,
 	.dtr = volume_dtr,
 	.map = volume_map,
@@ -236,9 +241,7 @@ struct target_type volume_target = {
 	.status = volume_status,
 	.iterate_devices = volume_iterate_devices,
 	.io_hints = volume_io_hints,
-#ifdef DAXCOW_DAX
 	.direct_access = volume_direct_access,
 	.dax_zero_page_range = volume_zero_page_range,
 	.dax_recovery_write = volume_recovery_write,
-#endif
 };
