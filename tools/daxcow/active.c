@@ -6,8 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
 #include <libdevmapper.h>
 #include <json-c/json.h>
+#include "doctor.h"
 #include "pool.h"
 
 static int describe_device(const struct args *a, const struct pool *pool,
@@ -36,8 +40,46 @@ static int describe_device(const struct args *a, const struct pool *pool,
 		 pool->dm.major, pool->dm.minor, v->id,
 		 a->no_dax ? " 1 no_dax" : "");
 	dev->length = v->size >> 9;
-	dev->readonly = a->readonly;
+	dev->readonly = a->readonly || pool_read_only(pool);
 	return EXIT_DONE;
+}
+
+/*
+ * The live patch that has just been loaded is on its way to all tasks: what is activated
+ * before it is there has no DAX. The kernel pushes tasks that sleep after 15 seconds.
+ */
+#define LIVE_TRANSITION	"/sys/kernel/livepatch/dm_daxcow_dax/transition"
+#define LIVE_TRIES	300	/* of 100 ms */
+
+static void wait_for_live_patch(const struct args *a)
+{
+	static int tries;
+	char text[8];
+
+	while (!a->no_dax && tries < LIVE_TRIES &&
+	       doctor_read(text, sizeof(text), LIVE_TRANSITION) && !strcmp(text, "1")) {
+		progress("waiting for the live patch");
+		usleep(100000);
+		tries++;
+	}
+	progress_end();
+}
+
+/* Once, of however many there are. */
+static void point_to_doctor(const struct args *a, const char *name)
+{
+	static bool said;
+	char path[DM_NAME_SIZE + 64], dax[8];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/%s", dm_dir(), name);
+	if (said || a->no_dax || stat(path, &st) ||
+	    !doctor_read(dax, sizeof(dax), "/sys/dev/block/%u:%u/queue/dax",
+			 major(st.st_rdev), minor(st.st_rdev)) || strcmp(dax, "0"))
+		return;
+	said = true;
+	fail(EXIT_DONE, "%s: a plain block device, without DAX; \"daxcow doctor\" says why",
+	     name);
 }
 
 int volume_activate(const struct args *a, const struct pool *pool,
@@ -51,6 +93,7 @@ int volume_activate(const struct args *a, const struct pool *pool,
 	rc = describe_device(a, pool, v, &dev);
 	if (rc)
 		return rc;
+	wait_for_live_patch(a);
 	err = dm_create(&dev, false);
 	/* that is how the kernel says that the name is taken */
 	if (err == -EBUSY || err == -EEXIST)
@@ -59,6 +102,7 @@ int volume_activate(const struct args *a, const struct pool *pool,
 	if (err)
 		return fail_errno(-err, "%s: cannot activate", dev.name);
 	memcpy(v->device, dev.name, sizeof(v->device));
+	point_to_doctor(a, dev.name);
 	return EXIT_DONE;
 }
 
@@ -111,6 +155,7 @@ int print_volumes(const struct args *a, const struct pool *pool,
 		  struct volume *const *v, size_t nr)
 {
 	struct json_object *rows, *row;
+	bool readonly = a->readonly || pool_read_only(pool);
 	char path[DM_NAME_SIZE + 64];
 	const char *options;
 	size_t i;
@@ -118,7 +163,7 @@ int print_volumes(const struct args *a, const struct pool *pool,
 	rows = a->json ? json_object_new_array() : NULL;
 	for (i = 0; i < nr; i++) {
 		snprintf(path, sizeof(path), "%s/%s", dm_dir(), v[i]->device);
-		options = a->readonly && v[i]->device[0] ?
+		options = readonly && v[i]->device[0] ?
 			  content_mount_options(path) : NULL;
 		if (!rows) {
 			if (v[i]->device[0])

@@ -23,6 +23,8 @@ enum exit_code {
 	EXIT_NO_KERNEL	= 7,	/* device-mapper or the module is missing */
 	EXIT_NO_SPACE	= 8,	/* the pool is full */
 	EXIT_PARTIAL	= 9,	/* done, but for less than was asked for */
+	EXIT_WARNING	= 10,	/* doctor: there is DAX, but see what it says */
+	EXIT_PROBLEM	= 11,	/* doctor: there is no DAX because of what it says */
 };
 
 /**
@@ -65,7 +67,9 @@ int cmd_format(const struct args *a);
 int cmd_check(const struct args *a);
 int cmd_dedupe(const struct args *a);
 int cmd_delta(const struct args *a);
+int cmd_doctor(const struct args *a);
 int cmd_dump(const struct args *a);
+int cmd_probe(const struct args *a);
 int cmd_pack(const struct args *a);
 int cmd_repair(const struct args *a);
 int cmd_restore(const struct args *a);

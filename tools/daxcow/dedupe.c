@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "dedupe.h"
 
 #define STATE_DIR	"/var/lib/daxcow"
@@ -264,6 +265,9 @@ static int dedupe(struct dedupe *d)
 	const char *dir = d->a->state ? d->a->state : STATE_DIR;
 	int rc;
 
+	/* if that fails, to open it says why */
+	if (!d->a->state)
+		mkdir(STATE_DIR, 0755);
 	rc = store_open(&d->store, dir, d->pool->dm.name);
 	if (!rc && d->a->follow)
 		rc = follow(d);

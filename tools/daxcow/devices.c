@@ -5,7 +5,8 @@
  * A device that was created has no table before it is resumed. Such a one goes, and
  * a table that waits, or one that is shorter than the volume, is the rest of a
  * resize, which is finished. Only with the lock: else they may be those of a run
- * that goes on.
+ * that goes on. A device that is suspended and has no table that waits is left so:
+ * that was somebody else.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -32,7 +33,7 @@ static int finish(const struct volume *v, const struct dm_dev *dev)
 	make_node(dev->name);
 	if (dev->pending)
 		return dm_resume(dev->name);
-	if (dev->length >= v->size >> 9)
+	if (dev->suspended || dev->length >= v->size >> 9)
 		return 0;
 	longer.length = v->size >> 9;
 	return dm_reload(&longer);

@@ -245,7 +245,14 @@ static int simple(int type, const char *name, u16 udev_flags)
 
 	if (!task)
 		return -ENOPKG;
-	if (dm_task_set_name(task, name)) {
+	/*
+	 * No table that is loaded here needs what is above to be frozen, which takes as
+	 * long as its users like, nor that writes come to an end, which may wait for
+	 * space.
+	 */
+	if (dm_task_set_name(task, name) &&
+	    (type != DM_DEVICE_SUSPEND ||
+	     (dm_task_skip_lockfs(task) && dm_task_no_flush(task)))) {
 		/* udev may have it open for a moment */
 		if (type == DM_DEVICE_REMOVE)
 			dm_task_retry_remove(task);

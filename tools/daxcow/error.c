@@ -50,8 +50,9 @@ static const char *error_text(int err)
 	case ENOSPC:
 		return "the pool is full (remove volumes or enlarge its device)";
 	case EROFS:
+		return "the pool is read-only (see dmesg)";
 	case EOPNOTSUPP:
-		return "the pool is read-only or does not know the request (see dmesg)";
+		return "the module does not know the request (see dmesg)";
 	case EINVAL:
 		return "the kernel refused it (see dmesg)";
 	case EBUSY:

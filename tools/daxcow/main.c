@@ -40,6 +40,8 @@ static const struct command commands[] = {
 	  "validate a pool that is not in use; changes nothing" },
 	{ "delta", cmd_delta, 3, 3, "b", "DEVICE|FILE LEFT RIGHT",
 	  "show where two volumes of a pool that is not in use differ" },
+	{ "doctor", cmd_doctor, 0, 0, "", "",
+	  "say why there is no DAX here, and what to do" },
 	{ "repair", cmd_repair, 2, 2, "fb", "DEVICE|FILE TARGET",
 	  "write what can be saved of a damaged pool to another place" },
 	{ "pack", cmd_pack, 2, 2, "fb", "DEVICE|FILE PACK",
@@ -50,6 +52,8 @@ static const struct command commands[] = {
 	  "write the tables of a pool as text" },
 	{ "restore", cmd_restore, 2, 2, "fbd", "DUMP TARGET",
 	  "make a pool of such a text" },
+	{ "probe", cmd_probe, 1, 1, "", "DEVICE|FILE",
+	  "say which pool is on a device, as udev reads it" },
 	{ "start", cmd_start, 1, 2, "ArweDc", "DEVICE [POOL]",
 	  "make the pool on DEVICE usable as POOL (default: its label)" },
 	{ "stop", cmd_stop, 1, 1, "", "POOL",
@@ -197,7 +201,8 @@ static int help_all(void)
 	puts("\n\"daxcow COMMAND --help\" shows those of one command; see also daxcow(8).\n\n"
 	     "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 not a pool or\n"
 	     "damaged, 5 in use, 6 exists already, 7 not in this kernel, 8 pool is full,\n"
-	     "9 covered less than asked for, 130 and 143 ended by a signal.");
+	     "9 covered less than asked for, 10 and 11 doctor has a warning or a problem, 130\n"
+	     "and 143 ended by a signal.");
 	return EXIT_DONE;
 }
 

@@ -34,32 +34,41 @@ static void unescape(char *text)
 	*to = 0;
 }
 
+static void mount_free(struct mount *m)
+{
+	free(m->path);
+	free(m->type);
+	free(m->options);
+}
+
 static int add_line(struct mounts *m, const char *line)
 {
-	char *root = NULL, *path = NULL;
+	const char *rest = strstr(line, " - ");
+	struct mount *room, new = { };
 	unsigned int major, minor;
-	struct mount *room;
+	char *root = NULL;
+	int err = -EINVAL;
 
 	if (sscanf(line, "%*d %*d %u:%u %ms %ms", &major, &minor, &root,
-		   &path) != 4) {
-		free(root);
-		return -EINVAL;
-	}
+		   &new.path) != 4 || !rest ||
+	    sscanf(rest, " - %ms %*s %ms", &new.type, &new.options) != 2)
+		goto out_free;
+	err = -ENOMEM;
 	room = array_room(m->mount, m->nr, sizeof(*room));
-	if (!room) {
-		free(root);
-		free(path);
-		return -ENOMEM;
-	}
-	unescape(path);
+	if (!room)
+		goto out_free;
+	unescape(new.path);
+	new.dev = makedev(major, minor);
+	new.whole = !strcmp(root, "/");
 	m->mount = room;
-	m->mount[m->nr++] = (struct mount) {
-		.dev = makedev(major, minor),
-		.whole = !strcmp(root, "/"),
-		.path = path,
-	};
+	m->mount[m->nr++] = new;
 	free(root);
 	return 0;
+
+out_free:
+	free(root);
+	mount_free(&new);
+	return err;
 }
 
 int mounts_read(struct mounts *m)
@@ -90,7 +99,7 @@ void mounts_free(struct mounts *m)
 	size_t i;
 
 	for (i = 0; i < m->nr; i++)
-		free(m->mount[i].path);
+		mount_free(&m->mount[i]);
 	free(m->mount);
 	*m = (struct mounts) { };
 }

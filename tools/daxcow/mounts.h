@@ -11,11 +11,13 @@
 /**
  * struct mount - one line of mountinfo
  * @whole:	its root is that of the file system
+ * @type:	of the file system
+ * @options:	of the file system, with commas between
  */
 struct mount {
 	dev_t dev;
 	bool whole;
-	char *path;
+	char *path, *type, *options;
 };
 
 struct mounts {

@@ -194,17 +194,44 @@ bool pool_unfinished(const struct dm_dev *dev)
 	       strlen(dev->uuid) == strlen(DM_UUID_PREFIX) + UUID_TEXT - 1;
 }
 
+bool pool_read_only(const struct pool *pool)
+{
+	struct dm_dev status;
+
+	return !dm_status(pool->dm.name, &status) &&
+	       strstr(status.params, " - ro ");
+}
+
+/* Its name, its node, or the device that it is on, which may be one of dm as well. */
+static int find(struct pool *pool, const char *path, const char *name)
+{
+	struct dm_dev below;
+	int err = name[0] == '/' ? -ENXIO : dm_table(name, &pool->dm);
+
+	if (path[0] != '/' || (err && err != -ENXIO))
+		return err;
+	if (!err && (pool_unfinished(&pool->dm) ||
+		     !strcmp(pool->dm.target, DM_POOL_TARGET)))
+		return 0;
+	below = pool->dm;
+	memset(&pool->dm, 0, sizeof(pool->dm));
+	if (!find_on_device(pool, path))
+		return 0;
+	pool->dm = below;
+	return err;
+}
+
 int pool_find(struct pool *pool, const char *name)
 {
 	size_t dir = strlen(dm_dir());
+	const char *path = name;
 	int err;
 
 	*pool = (struct pool) { .lock = -1 };
 	/* what completion and copying give */
 	if (!strncmp(name, dm_dir(), dir) && name[dir] == '/')
 		name += dir + 1;
-	err = name[0] == '/' ? find_on_device(pool, name) :
-			       dm_table(name, &pool->dm);
+	err = find(pool, path, name);
 	if (err == -ENXIO)
 		return fail(EXIT_NOT_FOUND,
 			    "there is no pool \"%s\"; \"daxcow status\" shows those that are started",
@@ -218,6 +245,14 @@ int pool_find(struct pool *pool, const char *name)
 		return fail(EXIT_NOT_FOUND, "\"%s\" is a device, but not a daxcow pool",
 			    name);
 	return EXIT_DONE;
+}
+
+int pool_reread(struct pool *pool)
+{
+	free(pool->volume);
+	pool->volume = NULL;
+	pool->volumes = 0;
+	return read_volumes(pool);
 }
 
 int pool_open(struct pool *pool, const char *name)
@@ -306,13 +341,40 @@ struct volume *pool_volume(struct pool *pool, const char *name, int *rc)
 	return found;
 }
 
+static int by_number(const void *a, const void *b)
+{
+	const u32 *v = a, *w = b;
+
+	return *v < *w ? -1 : *v > *w;
+}
+
+/*
+ * The id of an origin that is gone is not given to another one, or snapshots would seem
+ * to be of that.
+ */
 u32 pool_free_id(const struct pool *pool, u32 from)
 {
-	size_t i;
+	size_t nr = 0, i;
+	u32 *used = calloc(pool->volumes + 1, 2 * sizeof(*used));
 
-	for (i = 0; i < pool->volumes; i++)
-		if (pool->volume[i].id == from)
+	for (i = 0; i < pool->volumes && used; i++) {
+		used[nr++] = pool->volume[i].id;
+		if (pool->volume[i].origin != DAXCOW_NO_ORIGIN)
+			used[nr++] = pool->volume[i].origin;
+	}
+	if (used)
+		qsort(used, nr, sizeof(*used), by_number);
+	for (i = 0; i < nr || pool_id_reserved(pool, from);) {
+		if (i < nr && used[i] < from) {
+			i++;
+		} else if ((i < nr && used[i] == from) ||
+			   pool_id_reserved(pool, from)) {
 			from++;
+		} else {
+			break;
+		}
+	}
+	free(used);
 	return from;
 }
 

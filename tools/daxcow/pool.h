@@ -20,6 +20,7 @@
  * @name:	may be empty
  * @open:	it is active, or about to be
  * @device:	name of its active device, or empty; see volume_find_device()
+ * @chosen:	named on the command line
  */
 struct volume {
 	u32 id, origin, domain;
@@ -28,6 +29,7 @@ struct volume {
 	char uuid[UUID_TEXT];
 	char name[DAXCOW_NAME_SIZE];
 	char device[DM_NAME_SIZE];
+	bool chosen;
 };
 
 /**
@@ -53,16 +55,34 @@ struct pool {
 int pool_find(struct pool *pool, const char *name);
 int pool_open(struct pool *pool, const char *name);
 int pool_open_locked(struct pool *pool, const char *name);
-/* Give up the lock, which keeps the pool's device open. */
+/* Give up the lock, which keeps the pool's device open, and what is reserved. */
 void pool_unlock(struct pool *pool);
 void pool_close(struct pool *pool);
 /* A pool's device that a killed start has left without a table. */
 bool pool_unfinished(const struct dm_dev *dev);
+/* Also as its device is, or after a failure. Then volumes are activated so, too. */
+bool pool_read_only(const struct pool *pool);
 
 /* A volume by its name or "id:N"; says so and sets *@rc when there is none. */
 struct volume *pool_volume(struct pool *pool, const char *name, int *rc);
-/* The lowest unused id from @from on. */
+/* The lowest id from @from on that is not used, nor that of an origin, nor reserved. */
 u32 pool_free_id(const struct pool *pool, u32 from);
+
+/*
+ * reservation.c: ids and names that a run goes on to use while others have the lock. It
+ * begins with the lock held, so that to look and to reserve is one step; a run that ends,
+ * in whatever way, has none any more.
+ */
+void pool_reserve_id(const struct pool *pool, u32 id);
+void pool_reserve_name(const struct pool *pool, const char *name);
+/* By another run. */
+bool pool_id_reserved(const struct pool *pool, u32 id);
+bool pool_name_reserved(const struct pool *pool, const char *name);
+/* Let others have the lock, and take it back; then the volumes have to be read again. */
+void pool_lend_lock(const struct pool *pool);
+void pool_take_lock(const struct pool *pool);
+/* Read the volumes again; says what is wrong. */
+int pool_reread(struct pool *pool);
 
 /* What to call a volume: its name, or "id:N". */
 #define VOLUME_TEXT (DAXCOW_NAME_SIZE + 16)

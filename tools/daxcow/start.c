@@ -111,6 +111,19 @@ static int activate_all(const struct args *a, struct pool *pool)
 		    pool->dm.name, failed, pool->volumes);
 }
 
+/* Volumes that are activated now say it themselves. */
+static void point_to_doctor(const struct args *a, const struct pool *pool)
+{
+	char *stats;
+
+	if (a->activate || pool_ask(pool, &stats, "stats"))
+		return;
+	if (strstr(stats, "\ndax no\n"))
+		fail(EXIT_DONE, "%s: its volumes will be without DAX; \"daxcow doctor\" says why",
+		     pool->dm.name);
+	free(stats);
+}
+
 static int started(const struct args *a, const char *name)
 {
 	struct json_object *o;
@@ -125,6 +138,7 @@ static int started(const struct args *a, const char *name)
 		rc = pool_devices(&pool);
 	if (a->activate && !rc)
 		rc = activate_all(a, &pool);
+	point_to_doctor(a, &pool);
 	if (a->json) {
 		o = json_object_new_object();
 		json_set_text(o, "name", pool.dm.name);
@@ -142,11 +156,22 @@ static int started(const struct args *a, const char *name)
  * struct present - what there is of a pool that is to be started
  * @new:	the device that it would get
  * @name:	of the one that it has
+ * @copy:	that one is on another device
  */
 struct present {
 	const struct dm_dev *new;
 	char name[DM_NAME_SIZE];
+	bool copy;
 };
+
+static bool same_device(const struct dm_dev *a, const struct dm_dev *b)
+{
+	unsigned int a_major, a_minor, b_major, b_minor;
+
+	return sscanf(a->params, "%u:%u", &a_major, &a_minor) == 2 &&
+	       sscanf(b->params, "%u:%u", &b_major, &b_minor) == 2 &&
+	       a_major == b_major && a_minor == b_minor;
+}
 
 /* Started already, or begun by a start that was killed: that is taken back. */
 static int look_at_present(const struct dm_dev *dev, void *arg)
@@ -158,6 +183,7 @@ static int look_at_present(const struct dm_dev *dev, void *arg)
 	if (!dev->live)
 		return dm_remove(dev->name);
 	snprintf(p->name, sizeof(p->name), "%s", dev->name);
+	p->copy = !same_device(dev, p->new);
 	return 0;
 }
 
@@ -170,6 +196,9 @@ static int create(const struct args *a, const struct media *m,
 	/* or the device that another run is making would be taken for a rest */
 	flock(m->fd, LOCK_EX);
 	err = dm_each(NULL, look_at_present, &p);
+	if (!err && p.copy)
+		return fail(EXIT_BUSY, "%s: this is a copy of the pool \"%s\", which is started from another device; stop that one first",
+			    m->path, p.name);
 	if (!err && p.name[0]) {
 		if (a->words < 2 || !strcmp(p.name, dev->name))
 			return started(a, p.name);

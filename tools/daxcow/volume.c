@@ -40,6 +40,9 @@ static int new_volume(struct pool *pool, const char *name, u32 id,
 		if (!strcmp(pool->volume[i].name, name))
 			return fail(EXIT_EXISTS, "%s: there is a volume \"%s\" already",
 				    pool->dm.name, name);
+	if (pool_name_reserved(pool, name))
+		return fail(EXIT_BUSY, "%s: a snapshot that is to be \"%s\" is being taken",
+			    pool->dm.name, name);
 	if (id > DAXCOW_MAX_ID)
 		return fail(EXIT_NO_SPACE, "%s: all ids are in use",
 			    pool->dm.name);
@@ -53,8 +56,16 @@ static int create_volume(const struct args *a, struct pool *pool)
 {
 	struct volume v, *made = &v;
 	uuid_t uuid;
+	size_t i;
 	int rc;
 
+	for (i = 0; i < pool->volumes; i++)
+		if (pool->volume[i].id == a->id)
+			return fail(EXIT_EXISTS, "%s: there is a volume with id %u already",
+				    pool->dm.name, (u32)a->id);
+	if (a->id != NOT_GIVEN && pool_id_reserved(pool, a->id))
+		return fail(EXIT_BUSY, "%s: a snapshot with id %u, or of it, is being taken",
+			    pool->dm.name, (u32)a->id);
 	rc = new_volume(pool, a->word[1], a->id != NOT_GIVEN ? a->id :
 			pool_free_id(pool, 0), &v);
 	if (rc)
@@ -187,6 +198,40 @@ static int send_shots(const struct pool *pool, const char *text)
 	return err;
 }
 
+/* It waits for file systems to freeze, and other commands shall not. */
+static int send_shots_unlocked(const struct pool *pool, const struct shots *s,
+			       const char *text)
+{
+	size_t i;
+	int err;
+
+	for (i = 0; i < s->nr; i++) {
+		pool_reserve_id(pool, s->origin[i]);
+		pool_reserve_id(pool, s->v[i].id);
+		pool_reserve_name(pool, s->v[i].name);
+	}
+	pool_lend_lock(pool);
+	err = send_shots(pool, text);
+	pool_take_lock(pool);
+	return err;
+}
+
+static int shots_failed(const struct pool *pool, int err)
+{
+	if (err == -EAGAIN)
+		return fail(EXIT_BUSY, "%s: the pool is suspended: no snapshot before it is resumed (dmsetup resume)",
+			    pool->dm.name);
+	if (err == -EBUSY)
+		return fail(EXIT_BUSY,
+			    "%s: a file system on an origin could not be frozen: is it mounted through another device above, or being unmounted? Suspend that device (dmsetup suspend) or unmount the file system, and try again; dmesg tells which",
+			    pool->dm.name);
+	if (err == -EIO)
+		return fail(EXIT_FAILED,
+			    "%s: cannot take the snapshot: has a file system on an origin been shut down by an error? Unmount it; dmesg tells which",
+			    pool->dm.name);
+	return fail_errno(-err, "%s: cannot take the snapshot", pool->dm.name);
+}
+
 /* The message makes all of them with one step, or none. */
 static int take_shots(const struct pool *pool, const struct shots *s)
 {
@@ -206,45 +251,44 @@ static int take_shots(const struct pool *pool, const struct shots *s)
 		free(text);
 		return fail(EXIT_FAILED, "out of memory");
 	}
-	err = send_shots(pool, text);
+	err = send_shots_unlocked(pool, s, text);
 	free(text);
-	if (err == -EAGAIN)
-		return fail(EXIT_BUSY, "%s: the pool is suspended: no snapshot before it is resumed (dmsetup resume)",
-			    pool->dm.name);
-	if (err == -EBUSY)
-		return fail(EXIT_BUSY,
-			    "%s: a file system on an origin could not be frozen: is it mounted through another device above, or being unmounted? Suspend that device (dmsetup suspend) or unmount the file system, and try again; dmesg tells which",
-			    pool->dm.name);
-	return err ? fail_errno(-err, "%s: cannot take the snapshot",
-				pool->dm.name) : EXIT_DONE;
+	return err ? shots_failed(pool, err) : EXIT_DONE;
 }
 
 /* The kernel has made up their uuids and sizes. */
-static int read_back(const struct pool *pool, struct shots *s)
+static int read_back(struct pool *pool, struct shots *s)
 {
 	const struct volume *found;
-	struct pool now;
 	char id[16];
 	size_t i;
 	int rc;
 
-	rc = pool_open(&now, pool->dm.name);
-	if (rc)
-		return rc;
+	rc = pool_reread(pool);
 	for (i = 0; i < s->nr && !rc; i++) {
 		snprintf(id, sizeof(id), "id:%u", s->v[i].id);
-		found = pool_volume(&now, id, &rc);
+		found = pool_volume(pool, id, &rc);
 		if (found)
 			s->v[i] = *found;
 	}
-	pool_close(&now);
+	return rc;
+}
+
+/* A clone is there with its device, or not at all. */
+static int activate_clone(const struct args *a, struct pool *pool,
+			  struct volume *v)
+{
+	int rc = volume_activate(a, pool, v);
+
+	if (rc)
+		pool_message(pool, "cannot take back the clone", "delete %u",
+			     v->id);
 	return rc;
 }
 
 static int snapshot(const struct args *a, struct pool *pool, bool activate)
 {
 	struct shots s = { };
-	size_t i;
 	int rc;
 
 	rc = parse_shots(a, pool, &s);
@@ -252,8 +296,8 @@ static int snapshot(const struct args *a, struct pool *pool, bool activate)
 		rc = take_shots(pool, &s);
 	if (!rc && (activate || a->json))
 		rc = read_back(pool, &s);
-	for (i = 0; i < s.nr && !rc && activate; i++)
-		rc = volume_activate(a, pool, &s.v[i]);
+	if (!rc && activate)
+		rc = activate_clone(a, pool, &s.v[0]);
 	if (!rc)
 		rc = print_volumes(a, pool, s.made, s.nr);
 	shots_free(&s);
@@ -322,13 +366,19 @@ int cmd_rollback(const struct args *a)
 /* All names are looked at before the first volume goes. */
 static int remove_volumes(const struct args *a, struct pool *pool)
 {
-	struct volume *v;
+	char text[VOLUME_TEXT];
 	int i, rc = EXIT_DONE;
+	struct volume *v;
 
 	for (i = 1; i < a->words && !rc; i++) {
 		v = pool_volume(pool, a->word[i], &rc);
 		if (v)
 			rc = must_be_inactive(pool, v);
+		if (!rc && v->chosen)
+			rc = fail(EXIT_USAGE, "%s is given twice",
+				  volume_text(v, text));
+		if (!rc)
+			v->chosen = true;
 	}
 	for (i = 1; i < a->words && !rc; i++) {
 		progress("%d of %d", i, a->words - 1);
@@ -342,6 +392,14 @@ static int remove_volumes(const struct args *a, struct pool *pool)
 int cmd_remove(const struct args *a)
 {
 	return with_pool(a, remove_volumes);
+}
+
+/* By somebody else, who does not expect it to be resumed. */
+static bool is_suspended(const struct volume *v)
+{
+	struct dm_dev dev;
+
+	return v->device[0] && !dm_table(v->device, &dev) && dev.suspended;
 }
 
 /* Let an active device see the new size as well. */
@@ -370,6 +428,9 @@ static int resize_volume(const struct args *a, struct pool *pool)
 	if (!v)
 		return rc;
 	rc = volume_find_device(pool, v);
+	if (!rc && is_suspended(v))
+		rc = fail(EXIT_BUSY, "%s/%s is suspended; resume it first (dmsetup resume)",
+			  dm_dir(), v->device);
 	if (!rc && a->size < v->size) {
 		rc = must_be_inactive(pool, v);
 		if (!rc && !a->force)
