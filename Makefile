@@ -9,17 +9,19 @@ GUEST_PROGRAMS := $(patsubst tests/guest/src/%.c,build/guest/bin/%,$(wildcard te
 
 help:
 	@echo 'make all      everything that is built here'
-	@echo 'make demo     set everything up and show what daxcow does, in a guest'
-	@echo 'make check    set everything up and run all tests'
-	@echo 'make guest    a shell in a guest (KERNEL=patched, debug or stock)'
+	@echo 'make demo     set everything up and show what daxcow does, in a guest (minutes)'
+	@echo 'make check    set everything up and run all tests (builds kernels: an hour)'
+	@echo 'make guest    a shell in a guest (KERNEL=live, patched, debug or stock)'
 	@echo 'make module KDIR=DIR   the module for a kernel, in build/module/user'
 	@echo 'make tools    the command daxcow, in build/tools'
-	@echo 'make install  the tool and its manual page (DESTDIR, PREFIX)'
-	@echo 'make dkms-install      the module, for every 6.12 kernel on this machine'
+	@echo 'make install  the tool, its manual page and its units (DESTDIR, PREFIX)'
+	@echo 'make deb      Debian packages of both, in build/deb'
 	@echo 'make fuzz     feed pools, operations and text to fuzzers (SECONDS=60)'
 	@echo 'make soak     everything at once on the debug kernel (MINUTES=30)'
 	@echo 'make torture  programs that others wrote, beside dm-linear (MINUTES=30)'
 	@echo 'make bench-dedupe      what dedupe frees of Debian packages (SETS="C A D")'
+	@echo 'make boot-test    the packages in Debian 12 and 13, booted (RELEASES="12 13"; an hour)'
+	@echo 'make bench-faults      what page faults and I/O take, beside dm-linear and others'
 	@echo 'make lint     style and static checks'
 	@echo 'make clean    remove build/; make distclean also the cached kernels'
 
@@ -56,7 +58,8 @@ module:
 	@echo 'build/module/user/dm-daxcow.ko'
 else
 module: build/module/patched/dm-daxcow.ko build/module/debug/dm-daxcow.ko \
-	build/module/stock/dm-daxcow.ko build/module/stock-force-dax/dm-daxcow.ko
+	build/module/stock/dm-daxcow.ko build/module/stock-force-dax/dm-daxcow.ko \
+	build/live/dm-daxcow-dax.ko build/other-live/other-live.ko
 endif
 
 build/module/patched/dm-daxcow.ko build/module/debug/dm-daxcow.ko: \
@@ -67,6 +70,20 @@ build/module/%/dm-daxcow.ko: $(SOURCES) build/kernels/%
 build/module/stock/dm-daxcow.ko: $(SOURCES) build/kernels/stock
 	$(call build_module,stock,$(STOCK_HEADERS),W=1)
 	@touch $@
+
+# The series, for Debian's kernel while it runs.
+LIVE := $(shell find livepatch -type f)
+build/live/dm-daxcow-dax.ko: $(LIVE) $(wildcard patches/linux-6.12/*) build/kernels/stock
+	@echo 'module: the live patch for Debian'"'"'s kernel (a minute)'
+	@rm -rf build/live
+	@livepatch/build $(STOCK_HEADERS) build/live
+
+# Somebody else's, for tests.
+build/other-live/other-live.ko: $(wildcard tests/guest/livepatch/*) build/kernels/stock
+	@mkdir -p build/other-live
+	@cp -f tests/guest/livepatch/* build/other-live
+	@$(MAKE) --no-print-directory -s -C $(STOCK_HEADERS) M=$(CURDIR)/build/other-live modules
+	@strip -g $@
 
 # For the negative control: DAX on a kernel that cannot do it right.
 build/module/stock-force-dax/dm-daxcow.ko: $(SOURCES) build/kernels/stock
@@ -91,10 +108,13 @@ all: ready unit
 
 ready: module tools guest-programs
 
-check: ready unit
+check: how-long ready unit
 	@tests/check
 
-demo: ready
+how-long:
+	@echo 'check: some 40 minutes on two idle cores, 25 where it has passed before; two kernels, when they have to be built, are 20 more'
+
+demo: build/module/stock/dm-daxcow.ko build/live/dm-daxcow-dax.ko tools guest-programs
 	@tests/demo/run
 
 guest: ready
@@ -112,14 +132,21 @@ torture: build/module/$(or $(KERNEL),patched)/dm-daxcow.ko tools guest-programs
 bench-dedupe: build/module/patched/dm-daxcow.ko tools guest-programs
 	@tests/bench/run $(SETS)
 
+boot-test: setup guest-programs
+	@for release in $(or $(RELEASES),12 13); do tests/deb/run $$release || exit 1; done
+
+bench-faults: build/module/patched/dm-daxcow.ko build/module/stock/dm-daxcow.ko \
+	build/live/dm-daxcow-dax.ko tools guest-programs
+	@tests/bench/faults/run
+
 lint: setup
 	@for t in tests/lint/*; do $$t || exit 1; done
 
 install: tools
 	@$(MAKE) --no-print-directory -C tools O=$(CURDIR)/build/tools install
 
-dkms-install:
-	tools/dkms-install
+deb:
+	@tools/make-deb
 
 clean:
 	rm -rf build
@@ -127,6 +154,6 @@ clean:
 distclean: clean
 	rm -rf $(CACHE)
 
-.PHONY: all help setup kernels module tools unit guest-programs ready check demo \
-	guest fuzz soak torture bench-dedupe lint install dkms-install clean \
+.PHONY: all help setup kernels module tools unit guest-programs ready check how-long demo \
+	guest fuzz soak torture bench-dedupe bench-faults lint boot-test install deb clean \
 	distclean

@@ -1,12 +1,7 @@
 # The figures of the measurement as text.
 
-def right($n): tostring | (" " * ($n - length) // "") + .;
-def left($n): tostring | . + (" " * ($n - length) // "");
-def grouped: tostring | [while(length > 0; .[:-3]) | .[-3:]] | reverse | join(",");
-# with $n digits
-def fixed($n): . * pow(10; $n) | round | tostring
-	| if $n == 0 then . else ("0" * ($n + 1 - length) // "") + .
-		| .[:-$n] + "." + .[-$n:] end;
+include "text";
+
 def percent: if . == null then "-" else fixed(2) + " %" end;
 def mib: . / 1048576 | fixed(1);
 

@@ -60,6 +60,11 @@ bool pool_drain(struct pool *pool)
 	return true;
 }
 
+bool series_there(void)
+{
+	return false;
+}
+
 const char *pool_mode_name(const struct pool *pool)
 {
 	return "rw";

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# make dkms-install, with the real dkms and kernels that only look like some.
+# How the package has its modules built, with the real dkms and kernels that only look like
+# some.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 
@@ -9,9 +10,12 @@ type -P dkms >/dev/null || {
 	echo "no dkms here"
 	exit 77
 }
-mkdir -p tree/tools root/lib/modules
-cp -r "$top"/{Kbuild,dkms.conf,drivers,include} tree
-cp "$top/tools/dkms-install" tree/tools
+mkdir -p root/lib/modules root/var/lib/dkms root/usr/src/{daxcow-1.0,daxcow-dax-1.0}
+tree=root/usr/src/daxcow-1.0
+live_tree=root/usr/src/daxcow-dax-1.0
+cp -r "$top"/{Kbuild,dkms.conf} $tree
+cp -r "$top"/livepatch/dkms.conf $live_tree
+mkdir $live_tree/livepatch
 export ROOT=$dir/root
 
 # kernel NAME: one whose modules say what they were built from
@@ -32,12 +36,37 @@ kernel()
 	END
 }
 
-# installs CODE: run it
+# the live patch of one that is not there
+cat >$live_tree/livepatch/build <<-'END'
+	#!/bin/sh
+	test ! -e "$1/no-source" || { echo "livepatch: no source" >&2; exit 1; }
+	mkdir -p "$2"
+	echo "char s[] = \"live for $1\";" | cc -x c -c -o "$2/dm-daxcow-dax.ko" -
+END
+chmod +x $live_tree/livepatch/build
+
+# live NAME: a kernel that can be patched while it runs
+live()
+{
+	mkdir -p "root/lib/modules/$1/build/include/config"
+	echo CONFIG_LIVEPATCH=y >"root/lib/modules/$1/build/include/config/auto.conf"
+}
+
+# has_live NAME: it has what is built for it
+has_live()
+{
+	find "root/lib/modules/$1" -name 'dm-daxcow-dax.ko*' -exec cat {} + |
+		{ xz -dc 2>/dev/null || cat; } >module
+	find "root/lib/modules/$1" -name 'dm-daxcow-dax.ko' -exec cat {} + >>module
+	grep -qa "live for .*/$1/" module || failed "$1: has no live patch"
+}
+
+# installs CODE [--missing]: run it
 installs()
 {
 	local got=0
 
-	tree/tools/dkms-install >out 2>err </dev/null || got=$?
+	"$top/tools/dkms-build" "${@:2}" >out 2>err </dev/null || got=$?
 	[ "$got" = "$1" ] || failed "exit code $got instead of $1: $(cat out err | head -c 900)"
 }
 
@@ -47,7 +76,7 @@ has()
 	find "root/lib/modules/$1" -name 'dm-daxcow.ko*' -exec cat {} + |
 		{ xz -dc 2>/dev/null || cat; } >module
 	find "root/lib/modules/$1" -name 'dm-daxcow.ko' -exec cat {} + >>module
-	grep -qa "from $(cksum <tree/Kbuild)" module || failed "$1: not the module of this source"
+	grep -qa "from $(cksum <$tree/Kbuild)" module || failed "$1: not the module of this source"
 }
 
 none()
@@ -55,56 +84,112 @@ none()
 	[ -z "$(find "root/lib/modules/$1" -name 'dm-daxcow*')" ] || failed "$1: has a module"
 }
 
+# state NAME: what a kernel has, and what dkms says of it
+state()
+{
+	find "root/lib/modules/$1" "root/var/lib/dkms" -path "*$1*" -name 'dm-daxcow*' \
+		-exec cksum {} + | sort
+	dkms status --dkmstree "$ROOT/var/lib/dkms" -k "$1"
+}
+
+# keeps NAME: it is as it was when there was "before"
+keeps()
+{
+	state "$1" | diff before - || failed "$1: is not what it was"
+}
+
+no_live()
+{
+	[ -z "$(find "root/lib/modules/$1" -name 'dm-daxcow-dax*')" ] ||
+		failed "$1: has a live patch"
+}
+
 # none that it is for
-installs 1
-says err "no kernel here"
-says err "found: none"
 kernel 6.1.0-9-amd64
 kernel 6.120.1
-installs 1
-says err "found: 6.1.0-9-amd64 6.120.1"
-[ ! -e root/usr ] || failed "left a source behind"
+installs 0
+says err "no kernel 6.12"
+none 6.1.0-9-amd64
 
 # several, and none of them runs
 kernel 6.12.1-a
 kernel 6.12.44+b
 mkdir -p root/lib/modules/6.12.7-removed
 installs 0
-says out "installed for 6.12.1-a 6.12.44+b"
+says out "6.12.1-a: dm-daxcow installed"
 has 6.12.1-a
 has 6.12.44+b
 none 6.1.0-9-amd64
+no_live 6.12.1-a
 
-# a source that has changed
-echo '# another' >>tree/Kbuild
-touch tree/drivers/new
+# a source that has changed; not for who wants only what is missing
+echo '# another' >>$tree/Kbuild
+state 6.12.1-a >before
+kernel 6.12.45+c
+installs 0 --missing
+has 6.12.45+c
+keeps 6.12.1-a
 installs 0
 has 6.12.1-a
 has 6.12.44+b
-rm tree/drivers/new
-installs 0
-[ ! -e root/usr/src/daxcow-1.0/drivers/new ] || failed "kept a file that is no more"
 
 # one that cannot be built keeps what it has, the others get the new one
-find root/lib/modules/6.12.1-a -name 'dm-daxcow*' -exec cksum {} + >before
+state 6.12.1-a >before
 touch root/lib/modules/6.12.1-a/build/broken
-echo '# a third' >>tree/Kbuild
+echo '# a third' >>$tree/Kbuild
 installs 1
 says err "6.12.1-a: could not be built"
-says err "1 of 2 kernels"
 has 6.12.44+b
-find root/lib/modules/6.12.1-a -name 'dm-daxcow*' -exec cksum {} + | cmp -s - before ||
-	failed "6.12.1-a: has lost its module"
+keeps 6.12.1-a
 rm root/lib/modules/6.12.1-a/build/broken
 installs 0
 has 6.12.1-a
+
+# the live patch: not for all, and not instead of a module that works
+kernel 6.12.9-live
+live 6.12.9-live
+kernel 6.12.10-patched
+live 6.12.10-patched
+printf '0x0\tdax_remaps_get\tvmlinux\tEXPORT_SYMBOL_GPL\t\n' \
+	>root/lib/modules/6.12.10-patched/build/Module.symvers
+touch root/lib/modules/6.12.9-live/build/no-source
+installs 1
+says err "6.12.9-live: no new live patch"
+says err "livepatch: no source"
+has 6.12.9-live
+no_live 6.12.9-live
+has 6.12.10-patched
+no_live 6.12.10-patched
+
+# its source comes later
+rm root/lib/modules/6.12.9-live/build/no-source
+installs 0 --missing
+has 6.12.9-live
+has_live 6.12.9-live
+installs 0 --missing
+[ ! -s out ] || failed "nothing is missing: $(cat out)"
+
+# an old pair stays together
+state 6.12.9-live >before
+touch root/lib/modules/6.12.9-live/build/no-source
+echo '# a fourth' >>$tree/Kbuild
+installs 1
+says err "6.12.9-live: keeps the modules that it has"
+keeps 6.12.9-live
+has 6.12.44+b
+rm root/lib/modules/6.12.9-live/build/no-source
+installs 0
+has 6.12.9-live
+has_live 6.12.9-live
 
 # no headers
 rm -r root/lib/modules/6.12.44+b/build
 installs 1
 says err "install linux-headers-6.12.44+b"
 
-# the targets of make are these
-grep -q 'tools/dkms-install$' "$top/Makefile" || failed "make dkms-install is something else"
+# what is built is what the package brings
+for conf in dkms.conf livepatch/dkms.conf; do
+	grep -qx 'PACKAGE_VERSION="1.0"' "$top/$conf" || failed "$conf: another version"
+done
 
 finish

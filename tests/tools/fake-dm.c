@@ -7,7 +7,11 @@
  *
  * A device is open while there is a file NAME.open. With FAKE_DM_KILL=N the tool
  * is killed at the N-th place that is before or behind a request to the kernel.
+ * With FAKE_DM_FREEZE=FILE a snapshot makes FILE, and waits until it is gone. With
+ * FAKE_DM_NODES=DIR the nodes are looked for in DIR/mapper; when that is $FAKE_DM
+ * there are some, and runs lock each other out.
  */
+#define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -16,6 +20,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <libdevmapper.h>
 #include <uuid/uuid.h>
 #include "dm.h"
 #include <daxcow/core.h>
@@ -43,6 +48,8 @@ static void step(void)
 void dm_init(bool verbose)
 {
 	(void)verbose;
+	if (getenv("FAKE_DM_NODES"))
+		dm_set_dev_dir(getenv("FAKE_DM_NODES"));
 }
 
 bool dm_target_known(const char *target)
@@ -215,6 +222,7 @@ static int open_backing(const char *params)
 
 static int load(const struct dm_dev *dev, struct loaded *l)
 {
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	struct daxcow_report report;
 	int err;
 
@@ -222,6 +230,8 @@ static int load(const struct dm_dev *dev, struct loaded *l)
 	l->fd = open_backing(dev->params);
 	if (l->fd < 0)
 		return -ENXIO;
+	/* one request at a time, whatever runs there are */
+	fcntl(l->fd, F_OFD_SETLKW, &lock);
 	l->base = mmap(NULL, l->size, PROT_READ | PROT_WRITE, MAP_SHARED,
 		       l->fd, 0);
 	if (l->base == MAP_FAILED) {
@@ -497,7 +507,7 @@ static int answer_message(const struct dm_dev *dev, struct daxcow_pool *pool,
 		return err;
 	}
 	daxcow_pool_info(pool, &info);
-	*answer = add(NULL, "label %s\nblocks %llu\nfree %llu\nchunks_free %llu\nvolumes %llu\nmode rw\ndax no\nfigure_of_tomorrow 7\n",
+	*answer = add(NULL, "label %s\nblocks %llu\nfree %llu\nchunks_free %llu\nvolumes %llu\nmode rw\ndax yes\nfigure_of_tomorrow 7\n",
 		      info.label[0] ? escaped(info.label) : "-",
 		      (unsigned long long)info.nr_blocks,
 		      (unsigned long long)info.nr_free,
@@ -528,12 +538,25 @@ static int change_message(const struct dm_dev *dev, struct daxcow_pool *pool,
 	return -EINVAL;
 }
 
+static void freeze(void)
+{
+	const char *path = getenv("FAKE_DM_FREEZE");
+
+	if (!path)
+		return;
+	close(open(path, O_CREAT | O_WRONLY, 0600));
+	while (!access(path, F_OK))
+		usleep(10000);
+}
+
 int dm_message(const char *name, const char *text, char **answer)
 {
 	struct dm_dev dev;
 	struct loaded l;
 	int err;
 
+	if (!strncmp(text, "create_snaps ", 13))
+		freeze();
 	err = dm_table(name, &dev);
 	if (!err)
 		err = load(&dev, &l);

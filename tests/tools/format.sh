@@ -71,4 +71,17 @@ expect 1 format .
 expect 1 start pool tank
 says err "block devices"
 
+# what udev is told; a label from elsewhere cannot say more than that
+pool labelled
+expect 0 probe labelled
+[ "$(sed 1d out)" = DAXCOW_LABEL=tank ] || failed "probe says $(cat out)"
+poke labelled 72 'a\nSYSTEMD_WANTS=x'
+expect 4 probe labelled
+[ -s out ] && failed "probe says $(cat out)"
+poke labelled 72 '\0'
+expect 0 probe labelled --json
+[ "$(jq .pool.label out)" = null ] || failed "probe says $(cat out)"
+poke labelled 0 x
+expect 4 probe labelled
+
 finish

@@ -42,6 +42,11 @@ expect 5 start "$dev" other
 says err 'is started as "tank" already'
 expect 3 list other
 says err "daxcow status"
+cp "$dev" copy
+copy=$(losetup -f --show copy)
+expect 5 start "$copy"
+says err 'a copy of the pool "tank"'
+losetup -d "$copy"
 
 # creating
 expect 0 create tank base --size 8M
@@ -50,6 +55,7 @@ json '.volumes[0] | .id == 1 and .name == "db" and .pool == "tank" and
 	.device == null and (.uuid | length) == 36'
 expect 6 create tank base --size 8M
 expect 6 create tank other --size 8M --id 1
+says err "with id 1 already"
 expect 0 create tank far --size 256T --id 16777215
 expect 0 create tank apart --size 8M --id 7 --domain 3
 expect 0 snapshot tank apart apart2
@@ -135,8 +141,19 @@ expect 0 rollback tank base monday
 expect 0 list tank --bytes
 expect 3 rollback tank base nonsense
 
+# a clone that cannot be activated is not there either
+head -c "$(stat -c %s dm/tank)" /dev/zero >dm/tank-late
+expect 6 clone tank base late
+says err "there is another device called tank-late"
+rm dm/tank-late
+expect 0 clone tank base late
+expect 0 deactivate tank late
+expect 0 remove tank late
+
 # removing
 expect 3 remove tank b2 nonsense
+expect 2 remove tank b2 id:4 b2
+says err "b2 is given twice"
 expect 0 remove tank b2 id:4 id:16777215
 expect 0 list tank --json --quick
 json '[.volumes[].name] == ["base", "db", "monday", "m2", "copy"]'
@@ -152,7 +169,7 @@ says out tank
 expect 0 status /dev/mapper/tank --json
 json '.pool | .name == "tank" and .mode == "rw" and .size == 67108864 and
 	.volumes == 5 and .label == "tank" and .needs_check == false and
-	.free % 4096 == 0 and .free > 50000000 and .dax == "no"'
+	.free % 4096 == 0 and .free > 50000000 and .dax == "yes"'
 expect 0 status tank
 says out "Whole chunks of 2 MiB free"
 says out "Figure of tomorrow"
@@ -164,6 +181,17 @@ expect 0 start --activate --readonly --json "$dev" again
 json '.pool.volumes == 5'
 [ -e dm/again-m2 ] || failed "not activated"
 expect 0 deactivate again --all
+
+# the id of an origin that is gone is not another one's
+expect 0 create again first --size 1M
+expect 0 snapshot again first second
+expect 0 remove again first
+expect 0 snapshot again second third --json
+json '.volumes[0].id == 8'
+expect 0 list again --json --quick
+json '.volumes[] | select(.name == "third") | .origin == "second"'
+json '.volumes[] | select(.name == "second") | .origin | test("second|third") | not'
+expect 0 remove again second third
 
 # what can be activated is; a second start finishes the work
 head -c "$(stat -c %s dm/again)" /dev/zero >dm/again-db

@@ -81,5 +81,6 @@ int pool_pages(struct pool *pool, char *result, unsigned int maxlen);
 bool pool_drain(struct pool *pool);
 u64 pool_count_bad(struct pool *pool, u32 volume);
 const char *pool_mode_name(const struct pool *pool);
+bool series_there(void);
 
 #endif /* DM_DAXCOW_TARGET_H */

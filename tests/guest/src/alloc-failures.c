@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * alloc-failures POOL FILE SECOND: let each allocation that the module makes, or
+ * alloc-failures POOL FILE SECOND [STEP]: let each allocation that the module makes, or
  * has made for it, fail in turn: in each kind of table, message, bio and fault.
  *
  * POOL is a running pool; its volume 1 "base" is active as /dev/mapper/POOL-base and
@@ -10,7 +10,8 @@
  * An operation is repeated, with the first allocation failing, then the second one,
  * until it gets through without coming to the one that is to fail. Whatever it
  * returns, what is there is as before or as after, and it works when nothing fails.
- * The caller has limited the faults to the module's code.
+ * The caller has limited the faults to the module's code. With a STEP only each
+ * STEP-th of those after the first eight fails; where that begins is by chance.
  *
  * Exit status: 0 as it should be, 1 not, 2 could not be tried.
  */
@@ -25,6 +26,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 #include "dm.h"
 
@@ -39,7 +41,7 @@ static int base, fd;
 static char *page, *old, *map;
 static unsigned int failures;
 static const char *doing;
-static int nth;
+static int nth, step = 1;
 
 static void wrong(const char *what)
 {
@@ -479,13 +481,20 @@ static const struct {
 	{ }
 };
 
-/* Returns how many allocations there were. */
+static int next(int n)
+{
+	if (n < 8)
+		return n + 1;
+	return n == 8 ? n + 1 + rand() % step : n + step;
+}
+
+/* Returns how many allocations have failed. */
 static int each_allocation(unsigned int i)
 {
-	int ret, rest;
+	int failed = 0, ret, rest;
 
 	doing = operations[i].name;
-	for (nth = 1; nth < MOST; nth++) {
+	for (nth = 1; nth < MOST; nth = next(nth)) {
 		operations[i].prepare();
 		fail_nth(nth);
 		ret = operations[i].run();
@@ -496,11 +505,12 @@ static int each_allocation(unsigned int i)
 		operations[i].check(ret);
 		if (rest)
 			break;
+		failed++;
 	}
 	must(dm_message(pool, "verify"), "verify");
 	if (strcmp(dm_answer(), "ok\n"))
 		wrong(dm_answer());
-	return nth - 1;
+	return failed;
 }
 
 static void set_up(void)
@@ -527,11 +537,16 @@ int main(int argc, char **argv)
 	unsigned int i, all = 0;
 	int n;
 
-	if (argc != 4)
-		errx(2, "usage: alloc-failures POOL FILE SECOND");
+	if (argc != 4 && argc != 5)
+		errx(2, "usage: alloc-failures POOL FILE SECOND [STEP]");
 	pool = argv[1];
 	file = argv[2];
 	second = argv[3];
+	if (argc == 5)
+		step = atoi(argv[4]);
+	if (step < 1)
+		errx(2, "no step: %s", argv[4]);
+	srand(time(NULL));
 	doing = "set up";
 	set_up();
 	for (i = 0; operations[i].name; i++) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * outrun FILE PAGE READY
+ * outrun FILE PAGE READY GO
  *
- * Map PAGE of FILE, make READY, wait until the page cannot be read, write all of it, store
- * to the mapping, and see whether anybody minds: what is mapped now is good.
+ * Map PAGE of FILE, make READY, wait for GO, and until the page cannot be read, write all
+ * of it, store to the mapping, and see whether anybody minds: what is mapped now is good.
  *
  * Exit code: 0 nobody did, 1 SIGBUS, or it was not as expected, 2 could not be tried.
  */
@@ -37,8 +37,8 @@ int main(int argc, char **argv)
 	int fd, i;
 	off_t at;
 
-	if (argc != 4)
-		errx(2, "usage: outrun FILE PAGE READY");
+	if (argc != 5)
+		errx(2, "usage: outrun FILE PAGE READY GO");
 	at = atol(argv[2]) * PAGE_SIZE;
 	fd = open(argv[1], O_RDWR);
 	if (fd < 0)
@@ -48,6 +48,8 @@ int main(int argc, char **argv)
 		err(2, "mmap");
 	bytes[0] = p[0];
 	close(open(argv[3], O_CREAT | O_WRONLY, 0600));
+	while (access(argv[4], F_OK))
+		usleep(10000);
 	for (i = 0; pread(fd, bytes, PAGE_SIZE, at) >= 0; i++) {
 		if (i == TRIES)
 			errx(2, "the page did not fail");
