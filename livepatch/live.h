@@ -13,6 +13,7 @@
 #include <linux/init.h>
 #include <linux/jump_label.h>
 #include <linux/livepatch.h>
+#include <linux/magic.h>
 #include <linux/memremap.h>
 #include <linux/module.h>
 #include <linux/tracepoint.h>
@@ -80,10 +81,12 @@ struct xfs_mount;
 
 extern struct klp_func live_fs_dax[], live_dax_super[], live_mm_truncate[],
 	live_mm_memory_failure[], live_dm_table[], live_ext4_inode[],
-	live_ext4_extents[], live_xfs_file[], live_xfs_iomap[], live_xfs_mount[],
-	live_xfs_notify_failure[];
+	live_ext4_extents[], live_xfs_mount[], live_xfs_notify_failure[];
 
 /* ---- what the files in overlay/ call ---- */
+
+/* XFS is there when one of its files is written to. */
+extern const struct iomap_ops xfs_dax_rw_iomap_ops;
 
 /*
  * All tasks are in the new code, and none is going back to the old one, or may be

@@ -66,10 +66,7 @@ static struct live_object {
 	{ .name = "dm_mod", .from = { live_dm_table } },
 	{
 		.name = "xfs",
-		.from = {
-			live_xfs_file, live_xfs_iomap, live_xfs_mount,
-			live_xfs_notify_failure,
-		},
+		.from = { live_xfs_mount, live_xfs_notify_failure },
 	},
 };
 
