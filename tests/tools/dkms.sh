@@ -16,7 +16,8 @@ live_tree=root/usr/src/daxcow-dax-1.0
 cp -r "$top"/{Kbuild,dkms.conf} $tree
 cp -r "$top"/livepatch/dkms.conf $live_tree
 mkdir $live_tree/livepatch
-export ROOT=$dir/root
+ROOT=$dir/root
+export DAXCOW_DKMS_ROOT=$ROOT
 
 # kernel NAME: one whose modules say what they were built from
 kernel()
@@ -181,6 +182,45 @@ rm root/lib/modules/6.12.9-live/build/no-source
 installs 0
 has 6.12.9-live
 has_live 6.12.9-live
+
+# Debian's next build of a kernel has the same name, and refuses the live patch of this one
+mkdir -p root/lib/modules/6.12.9-live/build/include/generated
+echo '#define UTS_VERSION "2"' >root/lib/modules/6.12.9-live/build/include/generated/utsversion.h
+installs 0 --missing
+says out "6.12.9-live: dm-daxcow, dm-daxcow-dax installed"
+installs 0 --missing
+[ ! -s out ] || failed "nothing is missing: $(cat out)"
+
+# what has been built and cannot be installed is not half installed
+state 6.12.9-live >before
+echo '# a fifth' >>$tree/Kbuild
+mkdir bin
+cat >bin/dkms <<-'END'
+	#!/bin/bash
+	case $1$(cat "$FAIL") in
+	installonce) [[ $* != *"-m daxcow-dax "* ]] || { : >"$FAIL"; exit 1; } ;;
+	installkill) [[ $* != *"-m daxcow-dax "* ]] || { : >"$FAIL"; kill -9 $PPID; exit 1; } ;;
+	esac
+	exec /usr/sbin/dkms "$@"
+END
+chmod +x bin/dkms
+export FAIL=$dir/fail
+PATH=$dir/bin:$PATH
+echo once >fail
+installs 1
+says err "daxcow-dax could not be installed"
+keeps 6.12.9-live
+# ... nor is it when it is killed, after the next run, which finds that
+echo kill >fail
+installs 137
+installs 0 --missing
+keeps 6.12.9-live
+installs 0
+has 6.12.9-live
+has_live 6.12.9-live
+state 6.12.9-live >before
+installs 0 --missing
+keeps 6.12.9-live
 
 # no headers
 rm -r root/lib/modules/6.12.44+b/build
