@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
@@ -95,6 +96,15 @@ static void look_at_content(struct doctor *d, const struct block *b)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return;
+	/* XFS: "XFSB", and the size of blocks at 4, high byte first */
+	if (pread(fd, super, sizeof(super), 0) == sizeof(super) && !memcmp(super, "XFSB", 4)) {
+		block = super[4] << 24 | super[5] << 16 | super[6] << 8 | super[7];
+		if (block != sysconf(_SC_PAGESIZE))
+			doctor_found(d, SEVERITY_PROBLEM, "fs-block-size", b->dm_name,
+				     "make the file system anew, with mkfs.xfs -b size=4096",
+				     "the blocks of the XFS on it are of %u bytes, and DAX needs those of a page",
+				     block);
+	}
 	/* ext4: magic at 1080, log2 of blocks of 1 KiB at 1048, features at 1120 */
 	if (pread(fd, super, sizeof(super), 0) == sizeof(super) && super[1080] == 0x53 &&
 	    super[1081] == 0xef) {

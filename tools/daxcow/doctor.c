@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 #include <json-c/json.h>
 #include "doctor.h"
 
@@ -113,12 +114,15 @@ static void print_findings(const struct doctor *d)
 		struct json_object *o = json_object_array_get_idx(d->findings, i);
 		const char *remedy = member(o, "remedy");
 		char *subject = text_shown(member(o, "subject"));
+		/* with names in it that anybody may have chosen */
+		char *text = text_shown(member(o, "text"));
 
 		printf("%-8s %s: %s\n", member(o, "severity"),
-		       subject ? subject : "", member(o, "text"));
+		       subject ? subject : "", text ? text : "");
 		if (remedy)
 			printf("         -> %s\n", remedy);
 		free(subject);
+		free(text);
 	}
 	if (d->worst < SEVERITY_WARNING)
 		puts("Nothing is in the way of DAX.");
@@ -134,7 +138,8 @@ int cmd_doctor(const struct args *a)
 	struct doctor d = { .findings = json_object_new_array() };
 	int rc;
 
-	rc = doctor_kernel(&d);
+	rc = geteuid() ? fail(EXIT_FAILED, "device-mapper and devices are asked, which takes root") :
+			 doctor_kernel(&d);
 	if (!rc)
 		rc = doctor_memory(&d);
 	if (!rc)

@@ -167,6 +167,28 @@ int media_super(const struct media *m, struct daxcow_super *super)
 	return 0;
 }
 
+/*
+ * Whether somebody else has written into the superblock where a pool has zeroes: a boot
+ * sector ends there. It leaves the label, and a pool may be what was there before.
+ */
+static bool overwritten(const struct daxcow_super *super)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(super->pad2); i++)
+		if (super->pad2[i])
+			return true;
+	return false;
+}
+
+int media_must_be_whole(const struct media *m, const struct daxcow_super *super)
+{
+	if (!overwritten(super))
+		return EXIT_DONE;
+	return fail(EXIT_DAMAGED, "%s: there is a pool, and something else has been written into its first block, such as a partition table; if the pool is what you want: dd if=/dev/zero of=%s bs=1 seek=256 count=256 conv=notrunc",
+		    m->path, m->path);
+}
+
 /* The first segment of a linear dm device. */
 static bool linear_parent(dev_t dev, dev_t *parent, u64 *sectors)
 {

@@ -57,6 +57,8 @@ int media_read_sector(void *reader, u64 block, unsigned int sector, void *buf);
 
 /* The superblock as it is, if it is one. 0, -EMEDIUMTYPE or another errno. */
 int media_super(const struct media *m, struct daxcow_super *super);
+/* EXIT_DONE, or EXIT_DAMAGED and a message: something else is on the device now. */
+int media_must_be_whole(const struct media *m, const struct daxcow_super *super);
 
 /*
  * Physical address of the device's first byte, or what is known of it: right

@@ -20,6 +20,8 @@ static int show(const struct args *a, const struct media *m)
 
 	if (err)
 		return fail_errno(-err, "%s", m->path);
+	if (media_must_be_whole(m, &super))
+		return EXIT_DAMAGED;
 	/* one that "start" would not take: no line breaks, no options */
 	if (*label && name_check("label", label))
 		return EXIT_DAMAGED;

@@ -223,6 +223,9 @@ static int start(const struct args *a, const struct media *m)
 	err = media_super(m, &super);
 	if (err)
 		return fail_errno(-err, "%s", m->path);
+	rc = media_must_be_whole(m, &super);
+	if (rc)
+		return rc;
 	name = a->words > 1 ? a->word[1] : (char *)super.label;
 	if (!*name)
 		return fail(EXIT_USAGE, "%s: the pool has no label; give it a name",
