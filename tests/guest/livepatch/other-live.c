@@ -6,6 +6,7 @@
  *			dax_iomap_rw, or xfs_file_dax_write of xfs, which then fail
  * cumulative=1		it replaces all others, too
  */
+#include <linux/dax.h>
 #include <linux/fs.h>
 #include <linux/iomap.h>
 #include <linux/livepatch.h>
@@ -29,9 +30,9 @@ static ssize_t other_rw(struct kiocb *iocb, struct iov_iter *iter,
 	return -EIO;
 }
 
-static ssize_t other_write(struct kiocb *iocb, struct iov_iter *from)
+static int other_failure(struct dax_device *dax_dev, u64 offset, u64 len, int mf_flags)
 {
-	return -EIO;
+	return -EOPNOTSUPP;
 }
 
 static struct klp_func funcs[] = {
@@ -54,9 +55,9 @@ static int __init other_init(void)
 	if (!strcmp(function, "dax_iomap_rw")) {
 		funcs[0].old_name = "dax_iomap_rw";
 		funcs[0].new_func = other_rw;
-	} else if (!strcmp(function, "xfs_file_dax_write")) {
-		funcs[0].old_name = "xfs_file_dax_write";
-		funcs[0].new_func = other_write;
+	} else if (!strcmp(function, "xfs_dax_notify_failure")) {
+		funcs[0].old_name = "xfs_dax_notify_failure";
+		funcs[0].new_func = other_failure;
 		objs[0].name = "xfs";
 	}
 	patch.replace = cumulative;
