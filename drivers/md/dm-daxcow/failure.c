@@ -515,7 +515,7 @@ static int notify_failure(struct dax_device *dax_dev, u64 offset, u64 len,
  * somebody has a reference to the page. It need not wait for that if the page is not
  * its own alone: neither is the block used again before the reference is gone, nor
  * written in place by its last owner. That is so for owners who leave after
- * this, too: who is left looks whether the page is busy before he writes (I2). And a
+ * this, too: each of them is pending as long as the page is busy (I2). And a
  * reference for writing is to a page that is not shared, and is not going to be: a
  * snapshot gets a copy of it, and a merge leaves it alone.
  *

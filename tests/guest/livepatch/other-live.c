@@ -3,7 +3,7 @@
  * Somebody else's live patch, for tests.
  *
  * function=NAME	what it replaces: cmdline_proc_show, which nobody minds, or
- *			dax_iomap_rw, or xfs_file_dax_write of xfs, which then fail
+ *			dax_iomap_rw, or xfs_dax_notify_failure of xfs, which then fail
  * cumulative=1		it replaces all others, too
  */
 #include <linux/dax.h>
