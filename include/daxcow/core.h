@@ -28,9 +28,9 @@
  * Invariants (tests and daxcow_verify() check them):
  *  I1  A block with more than one owner is written by nobody.
  *  I2  A block is reused, or written in place by its last owner, only when no
- *      former owner can still see it: each owner that leaves is counted as
- *      pending until a grace period has passed and host->busy() is false, and
- *      for the last one host->mapped().
+ *      former owner can still see it: a grace period has passed since the last one
+ *      left, and host->busy() was false after that, and for a block without an owner
+ *      host->mapped().
  *  I3  Every durable change is published by one 8-byte store, after all that
  *      it points to is durable.
  *  I4  The reverse map is exactly the transpose of the tables.
@@ -128,7 +128,9 @@ void daxcow_unload(struct daxcow_pool *pool);
  * struct daxcow_pool_info - figures of a pool, in blocks
  * @nr_blocks:	size
  * @nr_free:	free now, those that wait for readers not included
- * @nr_pending:	owners that left and wait for a grace period
+ * @nr_pending:	blocks, chunks and tables that nobody owns any more, and that wait for a
+ *		grace period or for who holds them
+ * @settling:	some have left what others own, and a grace period for these is to come
  * @nr_meta:	superblocks, nodes and records
  * @nr_data:	data blocks, however many owners each has
  * @nr_chunks_free: whole free chunks
@@ -154,7 +156,7 @@ struct daxcow_pool_info {
 	u64 dram_bytes;
 	u8 uuid[DAXCOW_UUID_SIZE];
 	char label[DAXCOW_NAME_SIZE];
-	bool read_only, unknown;
+	bool read_only, unknown, settling;
 };
 
 void daxcow_pool_info(struct daxcow_pool *pool, struct daxcow_pool_info *info);
@@ -452,8 +454,15 @@ size_t daxcow_used(struct daxcow_pool *pool, u64 *start, u64 end, u32 since,
 		   bool (*hot)(void *ctx, u64 block, u64 nr), void *ctx,
 		   struct daxcow_used *at, size_t room);
 
-/* A merge leaves a block with no more owners than this, so that walks are short. */
+/*
+ * A merge leaves a block with owners of no more families than this, so that walks are
+ * short. Volumes that have it as they are clones of one another are of one.
+ */
 #define DAXCOW_MERGE_OWNERS	256
+/* Nor gives another one to more entries at once. */
+#define DAXCOW_MERGE_ENTRIES	1024
+/* Nor looks at more tables for them: that is under the lock, some 50 ns for each. */
+#define DAXCOW_MERGE_STEPS	16384
 /* As the block to keep: the other is all zero, and is to be unmapped. */
 #define DAXCOW_KEEP_ZERO	(~0ULL)
 
@@ -481,8 +490,7 @@ struct daxcow_merge {
  *
  * Return: 0, -EALREADY (one block), -ESTALE (written since, or not data),
  * -EMLINK (too many owners), -EXDEV (different domains), -EFBIG (@split is
- * needed), -EBUSY (too many wait for a grace period), -EIO (memory that failed),
- * -EINVAL, -ENOMEM, -ENOSPC, -EUCLEAN, -EROFS.
+ * needed), -EIO (memory that failed), -EINVAL, -ENOMEM, -ENOSPC, -EUCLEAN, -EROFS.
  */
 int daxcow_merge(struct daxcow_pool *pool, const struct daxcow_merge *m);
 
@@ -497,9 +505,10 @@ int daxcow_merge_check(struct daxcow_pool *pool, const struct daxcow_merge *m);
 bool daxcow_exclusive(struct daxcow_pool *pool, u64 block, u64 nr);
 
 /*
- * Whether a block has several owners, or the tables that lead to it have. Who has
- * left and is still waited for counts (I2): as long as host->busy() is true of a block
- * that is shared it stays so, whoever else leaves. Time is that of a lookup.
+ * Whether a block has several owners, or the tables that lead to it have; or had, and
+ * somebody may still see it (I2): as long as host->busy() is true of a block that is
+ * shared it stays so, whoever leaves. Time is that of a lookup, and of a look at each
+ * table of a family for one whose other owners have gone.
  */
 bool daxcow_shared(struct daxcow_pool *pool, u64 block);
 

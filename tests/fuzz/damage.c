@@ -122,7 +122,7 @@ static u64 forge(const struct damage_tables *t, u64 slot, u64 old, u8 how, u64 v
 	return entry_encode(&t->crc, slot, e);
 }
 
-struct change {
+struct damage {
 	void (*fn)(void *ctx, u64 word, u64 value);
 	void *ctx;
 };
@@ -132,7 +132,7 @@ struct change {
  * of the superblock also in the backup.
  */
 static void forge_fixed(const struct damage_tables *t, u64 block, unsigned int at,
-			u64 value, const struct change *c)
+			u64 value, const struct damage *c)
 {
 	const unsigned int last = DAXCOW_SUPER_FIXED / 8;
 	u64 fixed[DAXCOW_SUPER_FIXED / 8 + 1];
@@ -164,7 +164,7 @@ static bool is_fixed(const struct damage_tables *t, u64 block, unsigned int at)
 void damage(const struct damage_tables *t, const u8 *data, size_t size,
 	    void (*fn)(void *ctx, u64 word, u64 value), void *ctx)
 {
-	const struct change c = { .fn = fn, .ctx = ctx };
+	const struct damage c = { .fn = fn, .ctx = ctx };
 
 	for (; size >= CHANGE; data += CHANGE, size -= CHANGE) {
 		u64 block = t->block[data[0] % t->nr], value = 0;

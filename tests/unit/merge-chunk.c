@@ -594,7 +594,8 @@ static void fails_at_each(struct rig *r, u64 keep, u64 drop, u64 nr,
 			nothing_moved(r, a, b, single);
 		}
 	}
-	assert_true(n > 1);
+	/* what is in store may be enough for a table */
+	assert_true(n > 1 || nr == 1);
 	drain(r);
 	assert_int_equal(daxcow_verify(r->pool, NULL), 0);
 }
@@ -668,10 +669,10 @@ static void no_memory_part_with_part(void **state)
 }
 
 /*
- * Arrays that were made for owners who did not come, as memory ran out for the next
+ * Room that was made for owners who did not come, as memory ran out for the next
  * block: of those some lose what they have, others get more, others are copied.
  */
-static void reserved_arrays_shrink(void **state)
+static void reserved_room_is_left(void **state)
 {
 	struct rig *r = *state;
 	u64 keep = put_chunk(r, 0, CHUNK, 'a');
@@ -684,11 +685,13 @@ static void reserved_arrays_shrink(void **state)
 	assert_int_equal(daxcow_discard(r->vol[1], CHUNK, CHUNK), 0);
 	part_ways(r, 1);
 	drain(r);
+	split_at_3(r, 1, CHUNK * 2);
+	drain(r);
 	assert_int_equal(owners(r, keep), 1);
 	assert_int_equal(owners(r, drop), 2);
-	/* all blocks but the last get room for three */
+	/* some blocks get it */
 	m.before = generation(r);
-	plat_fail_alloc(CHUNK - 1);
+	plat_fail_alloc(1);
 	assert_int_equal(daxcow_merge(r->pool, &m), -ENOMEM);
 	plat_fail_alloc(-1);
 	/* an array with one owner: it writes, moves, leaves, and is joined */
@@ -744,7 +747,7 @@ int main(void)
 		CASE(no_memory_keep_part),
 		CASE(no_memory_zero_part),
 		CASE(no_memory_part_with_part),
-		CASE(reserved_arrays_shrink),
+		CASE(reserved_room_is_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -400,9 +400,9 @@ int pairs_chunk(struct dedupe *d, const struct index_key *key, u64 keep,
 
 	add(b, key, keep, drop, CHUNK_BLOCKS, domain, 0);
 	rc = flush(d, b);
-	/* with too many owners it is not worth a split: the blocks have them too */
+	/* the blocks one by one may have few enough owners */
 	*gone = b->more[0].wait || b->last == DAXCOW_MERGE_MERGED ||
-		b->last == DAXCOW_MERGE_SAME || b->last == DAXCOW_MERGE_CAP;
+		b->last == DAXCOW_MERGE_SAME;
 	return rc;
 }
 

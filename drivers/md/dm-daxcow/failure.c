@@ -514,8 +514,8 @@ static int notify_failure(struct dax_device *dax_dev, u64 offset, u64 len,
  * A file system above is about to free a block, or to give its file another one, and
  * somebody has a reference to the page. It need not wait for that if the page is not
  * its own alone: neither is the block used again before the reference is gone, nor
- * written in place by its last owner. That is so for owners who leave after
- * this, too: each of them is pending as long as the page is busy (I2). And a
+ * written in place by its last owner: who is left looks whether the page is busy before
+ * he writes (I2), also when others leave after this. And a
  * reference for writing is to a page that is not shared, and is not going to be: a
  * snapshot gets a copy of it, and a merge leaves it alone.
  *

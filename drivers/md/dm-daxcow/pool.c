@@ -449,7 +449,7 @@ bool pool_drain(struct pool *pool)
 
 	for (tries = 0; tries < 20; tries++) {
 		daxcow_pool_info(pool->core, &info);
-		if (!info.nr_pending)
+		if (!info.nr_pending && !info.settling)
 			return true;
 		mod_delayed_work(pool->wq, &pool->reclaim, 0);
 		flush_delayed_work(&pool->reclaim);

@@ -196,7 +196,7 @@ static void copy_own(struct daxcow_pool *pool, struct dir_copy *copy)
 
 			e = entry_decode(pm_load(slot_word(pool, from)));
 			if (e.type != DAXCOW_ENTRY_NONE)
-				desc_owner_del(space_desc(pool, e.block), from);
+				owner_del(pool, from, e);
 		}
 	}
 	for (n = 0; n < copy->nr; n++) {
@@ -205,7 +205,7 @@ static void copy_own(struct daxcow_pool *pool, struct dir_copy *copy)
 
 			e = entry_decode(pm_load(slot_word(pool, to)));
 			if (e.type != DAXCOW_ENTRY_NONE)
-				desc_owner_add(space_desc(pool, e.block), to);
+				owner_add(pool, to, e);
 		}
 		if (copy->old[n])
 			space_free(pool, copy->old[n]);
@@ -256,7 +256,7 @@ static int publish_copy(struct daxcow_pool *pool, const struct dir_change *c,
 		   entry_encode(&pool->crc, ROOT_SLOT, e));
 	pm_fence();					/* P2 */
 	copy_own(pool, &copy);
-	desc_owner_add(space_desc(pool, root), ROOT_SLOT);
+	owner_add(pool, ROOT_SLOT, e);
 out_free:
 	kvfree(copy.node);
 	return ret;
@@ -285,9 +285,12 @@ int dir_publish(struct daxcow_pool *pool, const struct dir_change *c,
 				   entry_encode(&pool->crc, slot, e) : 0);
 			pm_fence();			/* P2 */
 			if (old)
-				desc_owner_del(space_desc(pool, old), slot);
+				owner_del(pool, slot, (struct entry) {
+					.type = DAXCOW_ENTRY_RECORD,
+					.block = old,
+				});
 			if (c->record)
-				desc_owner_add(space_desc(pool, c->record), slot);
+				owner_add(pool, slot, e);
 			return 0;
 		}
 	}

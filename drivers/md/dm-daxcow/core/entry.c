@@ -4,7 +4,9 @@
  * where they stand.
  *
  * The check is a CRC over value and slot. A CRC is linear: it is the sum (XOR) of
- * what each of their bytes adds to it, which is looked up in a table.
+ * what each of their bytes adds to it, which is looked up in a table. So the entries of
+ * a node that is copied all change by the same bits, and their sum has the check that
+ * it should have.
  */
 #include "internal.h"
 
@@ -79,6 +81,28 @@ bool entry_check(const struct entry_crc *crc, u64 slot, u64 raw)
 
 	return (u16)(crc->seed ^ crc_value(crc, v) ^ crc_slot(crc, slot)) ==
 	       raw >> DAXCOW_ENTRY_CHECK_SHIFT;
+}
+
+/* What an entry changes by when what it names is named at another slot. */
+u64 entry_moved(const struct entry_crc *crc, u64 from, u64 to)
+{
+	return (u64)crc_slot(crc, from ^ to) << DAXCOW_ENTRY_CHECK_SHIFT;
+}
+
+/*
+ * Check many entries of a block at once: @sum and @index are the sums (XOR) of them and
+ * of their indices, @odd tells whether their number is. One that is damaged is seen as
+ * by entry_check(), several as by one check for all of them.
+ */
+bool entries_check(const struct entry_crc *crc, u64 block, u64 sum,
+		   unsigned int index, bool odd)
+{
+	u64 slots = odd ? slot_of(block, index) : index;
+	u16 check = crc_value(crc, sum & DAXCOW_ENTRY_VALUE_MASK) ^
+		    crc_slot(crc, slots);
+
+	return (u16)(check ^ (odd ? crc->seed : 0)) ==
+	       sum >> DAXCOW_ENTRY_CHECK_SHIFT;
 }
 
 static const struct {

@@ -35,6 +35,9 @@ struct entry_crc {
 void entry_crc_init(struct entry_crc *crc, const u8 *uuid);
 u64 entry_encode(const struct entry_crc *crc, u64 slot, struct entry e);
 bool entry_check(const struct entry_crc *crc, u64 slot, u64 raw);
+u64 entry_moved(const struct entry_crc *crc, u64 from, u64 to);
+bool entries_check(const struct entry_crc *crc, u64 block, u64 sum,
+		   unsigned int index, bool odd);
 
 static inline struct entry entry_decode(u64 raw)
 {
@@ -65,134 +68,48 @@ static inline unsigned int slot_index(u64 slot)
 	return slot & (DAXCOW_NODE_SLOTS - 1);
 }
 
-/* ---- descriptors (owners.c) ---- */
-
-enum kind {
-	KIND_FREE,
-	KIND_DATA,
-	KIND_NODE,		/* + level, 0 .. DAXCOW_MAX_LEVEL */
-	KIND_DIR = KIND_NODE + DAXCOW_MAX_LEVEL + 1,	/* + level */
-	KIND_RECORD = KIND_DIR + DAXCOW_DIR_LEVEL + 1,
-	KIND_RESERVED,		/* superblocks, zero chunk, beyond the pool */
-	KIND_BAD,		/* nobody's, and not to be used */
-};
-
-/**
- * struct desc - what memory knows about a block, or about an unsplit chunk
- * @a: slot of the first owner (45 bits), number of owners (2 bits: 0, 1, 2,
- *     or 3 for "see the array"), kind (4), pending owners (13)
- * @b: slot of the second owner, or the array of all owners
- *
- * 16 bytes, because there is one for each 4 KiB of a split chunk. Two owners
- * fit because a path copy gives 512 children a second one.
- */
-struct desc {
-	u64 a;
-	u64 b;
-};
-
-/* Sorted, from @first on: what is in the shorter part moves when one comes or goes. */
-struct owner_array {
-	u32 nr, cap, first;
-	u64 slot[];
-};
-
-#define DESC_SLOT_MASK		((1ULL << 45) - 1)
-#define DESC_NR_SHIFT		45
-#define DESC_NR_ARRAY		3
-#define DESC_KIND_SHIFT		47
-#define DESC_PENDING_SHIFT	51
-#define DESC_PENDING_MAX	((1U << 13) - 1)
-
-static inline enum kind desc_kind(const struct desc *d)
-{
-	return d->a >> DESC_KIND_SHIFT & 15;
-}
-
-static inline unsigned int desc_pending(const struct desc *d)
-{
-	return d->a >> DESC_PENDING_SHIFT;
-}
-
-static inline struct owner_array *desc_array(const struct desc *d)
-{
-	return (d->a >> DESC_NR_SHIFT & 3) == DESC_NR_ARRAY ?
-	       (struct owner_array *)(uintptr_t)d->b : NULL;
-}
-
-static inline u32 desc_owners(const struct desc *d)
-{
-	const struct owner_array *arr = desc_array(d);
-
-	return arr ? arr->nr : d->a >> DESC_NR_SHIFT & 3;
-}
-
-static inline void desc_set_kind(struct desc *d, enum kind kind)
-{
-	d->a = (d->a & ~(15ULL << DESC_KIND_SHIFT)) | (u64)kind << DESC_KIND_SHIFT;
-}
-
-static inline bool desc_is_node(const struct desc *d)
-{
-	return desc_kind(d) >= KIND_NODE && desc_kind(d) < KIND_DIR;
-}
-
-/* One owner and nobody who may still look at it: may be written (I1, I2). */
-static inline bool desc_exclusive(const struct desc *d)
-{
-	return desc_owners(d) == 1 && !desc_pending(d);
-}
-
-u64 desc_owner(const struct desc *d, u32 i);
-int desc_owner_add(struct desc *d, u64 slot);
-int desc_owner_reserve(struct desc *d, u32 nr);
-bool desc_owner_has(const struct desc *d, u64 slot);
-bool desc_owner_del(struct desc *d, u64 slot);
-void desc_owner_move(struct desc *d, u64 from, u64 to);
-int desc_copy(struct desc *to, const struct desc *from);
-void desc_drop(struct desc *d);
-void desc_pending_add(struct desc *d);
-void desc_pending_del(struct desc *d);
+#include "owners.h"
 
 /* ---- space (space.c) ---- */
 
-/* @gen: of each block, the generation in which it was last given to a writer */
 struct split {
-	struct desc desc[DAXCOW_CHUNK_BLOCKS];
-	u32 gen[DAXCOW_CHUNK_BLOCKS];
+	struct desc *desc;
 	u64 free[(DAXCOW_CHUNK_BLOCKS + 63) / 64];
 	u32 nr_free;
 };
 
 /**
  * struct chunk - DAXCOW_CHUNK_BLOCKS aligned blocks
- * @desc:	of the chunk as a whole, while @split is NULL
+ * @desc:	of the chunk as a whole; with @split, of those who name it as a whole
  * @split:	descriptors block by block
- * @gen:	of the chunk as a whole, as those in @split
  * @prev:	list of free, or of partly free, chunks
  * @next:	dto.
  */
 struct chunk {
 	struct desc desc;
 	struct split *split;
-	u32 gen;
 	u32 prev, next;
 };
 
 #define NO_CHUNK	(~0U)
 
-/*
- * A growing array of blocks that wait, as the slot of their first entry: of
- * nodes those before the slot have been dealt with. The flags mark a whole
- * chunk, and a node that was left with all that is below it.
- */
-struct queue {
-	u64 *item;
-	size_t nr, cap;
-};
+static inline size_t space_split_bytes(void)
+{
+	return sizeof(struct split) + DAXCOW_CHUNK_BLOCKS * sizeof(struct desc);
+}
 
-#define QUEUE_CHUNK	(1ULL << 63)
-#define QUEUE_LEFT	(1ULL << 62)
+/**
+ * struct wait - what nobody owns, in the order in which it came
+ * @first:	what waits, see wait_item()
+ * @last:	dto.
+ * @nr:		their number
+ *
+ * The descriptor of each has the next one in it, so there is always room.
+ */
+struct wait {
+	u64 first, last;
+	u64 nr;
+};
 
 struct daxcow_volume {
 	struct daxcow_pool *pool;
@@ -217,8 +134,14 @@ struct daxcow_volume {
  * @gen:	the current generation
  * @gen_used:	a block has it
  * @scratch:	a node while it is built
- * @incoming:	owners that left since the last batch
- * @ready:	owners that nobody can see any more
+ * @epoch:	the current one; a grace period ends those before it
+ * @closing:	the last one before the grace period that is waited for
+ * @ended:	of those up to here nobody is left who may look
+ * @left:	somebody has left in the current one
+ * @forget:	chunk whose descriptors are to forget next when somebody left
+ * @spare:	in store for when there is no memory
+ * @incoming:	what has become nobody's since the last batch
+ * @ready:	what nobody can see any more
  */
 struct daxcow_pool {
 	struct mutex lock;
@@ -243,7 +166,15 @@ struct daxcow_pool {
 	bool stale, unknown;
 	u32 gen;
 	bool gen_used;
-	struct queue incoming, ready;
+	u64 epoch, closing, ended;
+	bool left;
+	u32 forget;
+	struct wait incoming, ready;
+	struct families families;
+	struct mores mores;
+	u64 nr_nodes;
+	struct node *spare;
+	u32 nr_spare;
 	struct daxcow_volume *volumes;
 	__le64 *scratch;
 	struct daxcow_super *super;	/* as read at load, fixed part only */
@@ -292,18 +223,25 @@ void space_retire(struct daxcow_pool *pool, u64 block);
 void space_settle(struct daxcow_pool *pool, u32 c);
 u32 space_gen(struct daxcow_pool *pool, u64 block);
 
+void space_forget(struct daxcow_pool *pool, u32 nr);
+
 /* ---- owners that leave (reclaim.c) ---- */
 
-int reclaim_reserve(struct daxcow_pool *pool, size_t nr);
+bool node_own(const struct daxcow_pool *pool, const struct node *node);
+bool block_own(struct daxcow_pool *pool, u64 block);
+bool state_left(const struct daxcow_pool *pool, u32 state);
+u64 reclaim_claim(struct daxcow_pool *pool, u64 block, u64 nr);
+int reclaim_refresh(struct daxcow_pool *pool, struct node *node);
 bool reclaim_busy(struct daxcow_pool *pool, u64 block, u64 nr);
-bool reclaim_can_put(struct daxcow_pool *pool, struct entry e);
+bool reclaim_claimed(struct daxcow_pool *pool, u64 block);
 void reclaim_leave(struct daxcow_pool *pool, struct entry e);
+void reclaim_parts(struct daxcow_pool *pool, struct entry chunk);
 void reclaim_put(struct daxcow_pool *pool, u64 slot, struct entry e);
-void reclaim_put_copied(struct daxcow_pool *pool, u64 slot, struct entry e);
-void reclaim_put_now(struct daxcow_pool *pool, u64 slot, struct entry e);
+void reclaim_put_part(struct daxcow_pool *pool, u64 slot, struct entry chunk,
+		      unsigned int i, bool unseen);
+void reclaim_put_unseen(struct daxcow_pool *pool, u64 slot, struct entry e);
+void reclaim_gone(struct daxcow_pool *pool, struct entry e);
 int reclaim_hold(struct daxcow_pool *pool, const u64 *block, size_t nr);
-void reclaim_flush(struct daxcow_pool *pool, size_t nr);
-void reclaim_exit(struct daxcow_pool *pool);
 
 /* ---- memory that failed (bad.c) ---- */
 
@@ -363,33 +301,16 @@ static inline unsigned int level_index(u64 vblk, int level)
 }
 
 int level_for(u64 vblk);
+bool tree_legal(const struct daxcow_pool *pool, u64 raw, int level);
 int tree_load(struct daxcow_pool *pool, u64 slot, int level, struct entry *e);
 int tree_step(struct daxcow_pool *pool, struct place *p, u64 vblk);
 int tree_find(struct daxcow_pool *pool, u64 root_slot, u64 vblk, int level,
 	      struct place *p);
 int tree_mapped(struct daxcow_pool *pool, struct entry e, u64 *mapped);
 
-/* ---- break sharing (cow.c) ---- */
+#include "change.h"
 
-/**
- * struct tree - what a change works on: a volume's, or a record's that is not
- *		 published yet
- * @root_slot:	its root entry
- * @size:	expected size in blocks, or 0
- * @mapped:	blocks, kept up to date
- * @unseen:	not published yet
- */
-struct tree {
-	u64 root_slot;
-	u64 size;
-	s64 mapped;
-	bool unseen;
-};
-
-int cow_copy(struct daxcow_pool *pool, struct tree *t, u64 vblk);
-int cow_discard(struct daxcow_pool *pool, struct tree *t, u64 vblk, u64 nr);
-
-/* ---- owners of a block (verify.c) ---- */
+/* ---- owners of a block (paths.c) ---- */
 
 /**
  * struct way_up - one way up from a block to a volume's record
@@ -411,6 +332,20 @@ u32 record_volume(struct daxcow_pool *pool, u64 block);
 static inline int slot_level(struct daxcow_pool *pool, u64 slot)
 {
 	return desc_kind(space_desc(pool, slot_block(slot))) - KIND_NODE;
+}
+
+static inline struct entry entry_data(u64 block)
+{
+	return (struct entry) { .type = DAXCOW_ENTRY_DATA, .block = block };
+}
+
+static inline struct entry entry_chunk(u64 block)
+{
+	return (struct entry) {
+		.type = DAXCOW_ENTRY_DATA,
+		.level = 1,
+		.block = block,
+	};
 }
 
 /* ---- volumes (volume.c) ---- */

@@ -315,17 +315,11 @@ static int own_chunk(struct walk *w, u64 slot, int level, u64 raw,
 		     struct entry e)
 {
 	struct daxcow_pool *pool = w->pool;
-	struct chunk *chunk = &pool->chunks[chunk_of(pool, e.block)];
 	int ret = space_take_chunk(pool, e.block);
-	u32 i;
 
 	if (ret)
 		return bad(w, DAXCOW_BAD_REUSE, slot, level, raw);
-	if (!chunk->split)
-		return desc_owner_add(&chunk->desc, slot);
-	for (i = 0; i < DAXCOW_CHUNK_BLOCKS && !ret; i++)
-		ret = desc_owner_add(&chunk->split->desc[i], slot);
-	return ret;
+	return owner_add(pool, slot, e);
 }
 
 /*
@@ -352,7 +346,7 @@ static int own(struct walk *w, u64 slot, int level, u64 raw, struct entry e,
 	} else {
 		return bad(w, DAXCOW_BAD_REUSE, slot, level, raw);
 	}
-	return ret ? ret : desc_owner_add(space_desc(pool, e.block), slot);
+	return ret ? ret : owner_add(pool, slot, e);
 }
 
 static int check_record(struct walk *w, u64 block, u32 id)

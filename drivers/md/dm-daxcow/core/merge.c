@@ -62,7 +62,7 @@ static int piece_check(struct daxcow_pool *pool, u64 block, u64 nr, u32 before)
 	for (i = 0; i < nr; i++) {
 		const struct desc *d = space_desc(pool, block + i);
 
-		if (desc_kind(d) != KIND_DATA || !desc_owners(d) ||
+		if (desc_kind(d) != KIND_DATA || !block_owners(pool, block + i) ||
 		    space_gen(pool, block + i) >= before)
 			return -ESTALE;
 	}
@@ -94,19 +94,19 @@ static int block_domain(struct daxcow_pool *pool, u64 block, __le32 *domain)
 	return pm_read(domain, &r->domain, sizeof(*domain));
 }
 
-/* Blocks of one domain; of neighbours in one node one tells for all. */
+/* Blocks of one domain; of neighbours in one node, or family, one tells for all. */
 static int piece_domain(struct daxcow_pool *pool, u64 block, u64 nr,
 			__le32 *domain)
 {
-	u64 node, last = ~0ULL, i;
+	u64 line, last = ~0ULL, i;
 	__le32 other;
 	int ret;
 
 	for (i = 0; i < nr; i++) {
-		node = slot_block(desc_owner(space_desc(pool, block + i), 0));
-		if (node == last)
+		line = owner_line(pool, block + i);
+		if (line == last)
 			continue;
-		last = node;
+		last = line;
 		ret = block_domain(pool, block + i, &other);
 		if (ret)
 			return ret;
@@ -132,38 +132,60 @@ static int domain_check(struct daxcow_pool *pool, const struct daxcow_merge *m)
 
 /* ---- entries that name what is dropped ---- */
 
+/* All of the chunk that @block is in. */
+static struct entry chunk_entry(struct daxcow_pool *pool, u64 block)
+{
+	return entry_chunk(block - chunk_index(pool, block));
+}
+
+/* @w: of the one before, if there is one. */
+static int names_each(struct daxcow_pool *pool, const struct daxcow_merge *m,
+		      struct owner_walk *w, struct entry e, u64 i,
+		      int (*fn)(struct daxcow_pool *pool,
+				const struct daxcow_merge *m,
+				const struct owner_walk *w, u64 i))
+{
+	u32 nr = desc_count(entry_desc(pool, e)), steps = w->steps;
+	u64 near = slot_block(w->slot);
+	int ret;
+
+	owner_walk(w, pool, e);
+	w->near = near;
+	w->steps = steps;
+	while (owner_next(w)) {
+		ret = fn(pool, m, w, i);
+		if (ret)
+			return ret;
+		nr--;
+	}
+	/* there is one in a table that cannot be read */
+	return nr ? -EIO : 0;
+}
+
 /**
  * slots_each() - call @fn for each entry that names one of the blocks to drop
  * @pool:	the pool
  * @m:	the merge
- * @fn:	gets the entry's address, and of which block it is; an entry that names the
- *	whole chunk comes once
+ * @fn:	gets the walk that has found it, and of which block it is; an entry that names
+ *	the whole chunk comes once
  *
- * Return: 0, or what @fn returned when that is not 0.
+ * Return: 0, or what @fn returned when that is not 0. What it was 0 for takes no more steps
+ * the next time.
  */
 static int slots_each(struct daxcow_pool *pool, const struct daxcow_merge *m,
 		      int (*fn)(struct daxcow_pool *pool,
-				const struct daxcow_merge *m, u64 slot, u64 i))
+				const struct daxcow_merge *m,
+				const struct owner_walk *w, u64 i))
 {
 	bool split = chunk_at(pool, m->drop)->split;
+	struct owner_walk w = { .steps = 0 };
 	u64 i;
-	u32 j;
 	int ret;
 
-	for (i = 0; i < (split ? m->nr : 1); i++) {
-		const struct desc *d = space_desc(pool, m->drop + i);
-
-		for (j = 0; j < desc_owners(d); j++) {
-			u64 slot = desc_owner(d, j);
-
-			if (i && slot_level(pool, slot) == 1)
-				continue;
-			ret = fn(pool, m, slot, i);
-			if (ret)
-				return ret;
-		}
-	}
-	return 0;
+	ret = names_each(pool, m, &w, chunk_entry(pool, m->drop), 0, fn);
+	for (i = 0; i < m->nr && split && !ret; i++)
+		ret = names_each(pool, m, &w, entry_data(m->drop + i), i, fn);
+	return ret;
 }
 
 static struct entry entry_for(u64 first, int level, u64 i)
@@ -177,81 +199,61 @@ static struct entry entry_for(u64 first, int level, u64 i)
 
 /* It can be read, and is what memory says. */
 static int slot_check(struct daxcow_pool *pool, const struct daxcow_merge *m,
-		      u64 slot, u64 i)
+		      const struct owner_walk *w, u64 i)
 {
-	int level = slot_level(pool, slot), ret;
+	int level = slot_level(pool, w->slot), ret;
 	u64 block = m->drop + i;
 	struct entry e;
 
+	if (w->steps > DAXCOW_MERGE_STEPS)
+		return -EMLINK;
 	if (level == 1 && m->nr == 1 && !m->split)
 		return -EFBIG;
 	if (level == 1)
 		block -= chunk_index(pool, block);
-	ret = tree_load(pool, slot, level, &e);
+	ret = tree_load(pool, w->slot, level, &e);
 	if (ret)
 		return ret;
 	return e.type == DAXCOW_ENTRY_DATA && e.block == block ? 0 : -EUCLEAN;
 }
 
 static int slot_publish(struct daxcow_pool *pool, const struct daxcow_merge *m,
-			u64 slot, u64 i)
+			const struct owner_walk *w, u64 i)
 {
-	struct entry e = entry_for(m->keep, slot_level(pool, slot), i);
+	struct entry e = entry_for(m->keep, slot_level(pool, w->slot), i);
 
-	pm_publish(slot_word(pool, slot),
-		   is_zero(m) ? 0 : entry_encode(&pool->crc, slot, e));
+	pm_publish(slot_word(pool, w->slot),
+		   is_zero(m) ? 0 : entry_encode(&pool->crc, w->slot, e));
 	return 0;
 }
 
 /* ---- a chunk that is mapped as a whole ---- */
 
-static u64 leaf_slot(struct daxcow_pool *pool, u64 block)
-{
-	const struct desc *d = space_desc(pool, block);
-	u32 i;
-
-	for (i = 0; i < desc_owners(d); i++)
-		if (slot_level(pool, desc_owner(d, i)) == 1)
-			return desc_owner(d, i);
-	return 0;
-}
-
 /* All entries that name the chunk of @first, under which nothing can fail. */
-static void leaf_publish(struct daxcow_pool *pool, u64 first, u64 node)
+static void leaf_publish(struct daxcow_pool *pool, u64 first, struct entry node)
 {
-	struct entry e = { .type = DAXCOW_ENTRY_NODE, .block = node };
-	const struct desc *d = space_desc(pool, first);
-	u32 i;
+	struct owner_walk w;
 
-	for (i = 0; i < desc_owners(d); i++) {
-		u64 slot = desc_owner(d, i);
-
-		if (slot_level(pool, slot) == 1)
-			pm_publish(slot_word(pool, slot),
-				   entry_encode(&pool->crc, slot, e));
-	}
+	owner_walk(&w, pool, entry_chunk(first));
+	while (owner_next(&w))
+		pm_publish(slot_word(pool, w.slot),
+			   entry_encode(&pool->crc, w.slot, node));
 	pm_fence();					/* P2 */
 }
 
-/* Who owned the chunk owns the node, and the node owns the blocks. */
-static void leaf_own(struct daxcow_pool *pool, u64 first, u64 node)
+/* The node owns the blocks. Returns 0, or -ENOMEM with nothing changed. */
+static int leaf_own(struct daxcow_pool *pool, u64 first, u64 node)
 {
-	bool again = false;
-	u64 slot;
+	int ret = 0;
 	u32 i;
 
-	while ((slot = leaf_slot(pool, first))) {
-		desc_owner_add(space_desc(pool, node), slot);
-		for (i = 0; i < DAXCOW_CHUNK_BLOCKS; i++) {
-			struct desc *d = space_desc(pool, first + i);
-
-			if (again)
-				desc_owner_del(d, slot);
-			else
-				desc_owner_move(d, slot, slot_of(node, i));
-		}
-		again = true;
-	}
+	for (i = 0; i < DAXCOW_CHUNK_BLOCKS && !ret; i++)
+		ret = owner_add(pool, slot_of(node, i), entry_data(first + i));
+	if (!ret)
+		return 0;
+	for (i--; i-- > 0;)
+		owner_del(pool, slot_of(node, i), entry_data(first + i));
+	return ret;
 }
 
 static void leaf_write(struct daxcow_pool *pool, u64 first, u64 node)
@@ -274,31 +276,41 @@ static void leaf_write(struct daxcow_pool *pool, u64 first, u64 node)
  */
 static int leaf_split(struct daxcow_pool *pool, u64 block)
 {
-	u64 first = block - chunk_index(pool, block), node;
+	struct entry chunk = chunk_entry(pool, block);
+	struct entry node = { .type = DAXCOW_ENTRY_NODE };
 	int ret;
 
 	ret = space_split(pool, chunk_of(pool, block));
 	if (!ret)
-		ret = space_alloc(pool, KIND_NODE, &node);
+		ret = space_alloc(pool, KIND_NODE, &node.block);
 	if (ret)
 		return ret;
-	ret = desc_owner_reserve(space_desc(pool, node),
-				 desc_owners(space_desc(pool, first)));
+	ret = owner_reserve(pool, chunk, node);
+	if (!ret)
+		ret = leaf_own(pool, chunk.block, node.block);
 	if (ret) {
-		space_free(pool, node);
+		space_free(pool, node.block);
 		return ret;
 	}
-	leaf_write(pool, first, node);
-	leaf_publish(pool, first, node);
-	leaf_own(pool, first, node);
+	leaf_write(pool, chunk.block, node.block);
+	leaf_publish(pool, chunk.block, node);
+	/* who owned the chunk owns the node */
+	owner_give(pool, chunk, node);
+	owner_drop(pool, chunk);
+	reclaim_parts(pool, chunk);
 	return 0;
 }
 
 /* ---- owners ---- */
 
+static struct entry whole(const struct daxcow_merge *m, u64 first)
+{
+	return entry_for(first, m->nr > 1, 0);
+}
+
 /*
- * See that each block that is kept can have the owners of its counterpart. The
- * chunks have one descriptor each, or both have one for each block.
+ * See that what is kept can have the owners of its counterpart: the chunk those of the
+ * chunk, and each block those of the block, if there are such.
  */
 static int keep_reserve(struct daxcow_pool *pool, const struct daxcow_merge *m)
 {
@@ -309,26 +321,24 @@ static int keep_reserve(struct daxcow_pool *pool, const struct daxcow_merge *m)
 		return 0;
 	if (m->nr == 1 || chunk_at(pool, m->drop)->split)
 		ret = space_split(pool, chunk_of(pool, m->keep));
-	for (i = 0; i < m->nr && !ret; i++) {
-		ret = desc_owner_reserve(space_desc(pool, m->keep + i),
-					 desc_owners(space_desc(pool, m->drop + i)));
-		if (!chunk_at(pool, m->keep)->split)
-			break;
-	}
+	if (!ret && m->nr > 1)
+		ret = owner_reserve(pool, whole(m, m->drop), whole(m, m->keep));
+	for (i = 0; i < m->nr && !ret && chunk_at(pool, m->drop)->split; i++)
+		ret = owner_reserve(pool, entry_data(m->drop + i),
+				    entry_data(m->keep + i));
 	return ret;
 }
 
 static void keep_own(struct daxcow_pool *pool, const struct daxcow_merge *m)
 {
 	u64 i;
-	u32 j;
 
+	if (m->nr > 1)
+		owner_give(pool, whole(m, m->drop), whole(m, m->keep));
 	for (i = 0; i < m->nr; i++) {
-		struct desc *keep = space_desc(pool, m->keep + i);
-		const struct desc *drop = space_desc(pool, m->drop + i);
-
-		for (j = 0; j < desc_owners(drop); j++)
-			desc_owner_add(keep, desc_owner(drop, j));
+		if (chunk_at(pool, m->drop)->split)
+			owner_give(pool, entry_data(m->drop + i),
+				   entry_data(m->keep + i));
 		space_rest(pool, m->keep + i);
 		if (!chunk_at(pool, m->keep)->split)
 			break;
@@ -339,13 +349,10 @@ static void drop_leave(struct daxcow_pool *pool, const struct daxcow_merge *m)
 {
 	u64 i;
 
-	for (i = 0; i < m->nr; i++) {
-		struct desc *d = space_desc(pool, m->drop + i);
-
-		while (desc_owners(d))
-			desc_owner_del(d, desc_owner(d, desc_owners(d) - 1));
-	}
-	reclaim_leave(pool, entry_for(m->drop, m->nr > 1, 0));
+	owner_drop(pool, whole(m, m->drop));
+	for (i = 0; i < m->nr && chunk_at(pool, m->drop)->split; i++)
+		owner_drop(pool, entry_data(m->drop + i));
+	reclaim_leave(pool, whole(m, m->drop));
 }
 
 static int count_unmapped(void *arg, struct daxcow_pool *pool,
@@ -371,15 +378,30 @@ static void unmap_count(struct daxcow_pool *pool, const struct daxcow_merge *m)
 
 /* ---- the whole ---- */
 
+/* Of a block, and of its chunk, which are found one after the other. */
+static u32 pairs_of(struct daxcow_pool *pool, u64 block)
+{
+	u32 nr = owner_pairs(pool, chunk_entry(pool, block));
+
+	return chunk_at(pool, block)->split ?
+	       nr + owner_pairs(pool, entry_data(block)) : nr;
+}
+
 static int owners_check(struct daxcow_pool *pool, const struct daxcow_merge *m)
 {
-	u64 i;
+	u64 i, work = 0;
 
-	for (i = 0; i < m->nr && !is_zero(m); i++)
-		if (desc_owners(space_desc(pool, m->keep + i)) +
-		    desc_owners(space_desc(pool, m->drop + i)) >
-		    DAXCOW_MERGE_OWNERS)
+	for (i = 0; i < m->nr && !is_zero(m); i++) {
+		u32 keep = pairs_of(pool, m->keep + i);
+		u32 drop = pairs_of(pool, m->drop + i);
+
+		/* each is looked for among those that are there */
+		work += keep * drop;
+		if (keep + drop > DAXCOW_MERGE_OWNERS ||
+		    work > DAXCOW_MERGE_STEPS ||
+		    block_owners(pool, m->drop + i) > DAXCOW_MERGE_ENTRIES)
 			return -EMLINK;
+	}
 	return 0;
 }
 
@@ -403,8 +425,6 @@ static int merge_check(struct daxcow_pool *pool, const struct daxcow_merge *m)
 		ret = owners_check(pool, m);
 	if (!ret)
 		ret = slots_each(pool, m, slot_check);
-	if (!ret && !reclaim_can_put(pool, entry_for(m->drop, m->nr > 1, 0)))
-		ret = -EBUSY;
 	return ret;
 }
 
@@ -420,10 +440,9 @@ int daxcow_merge_check(struct daxcow_pool *pool, const struct daxcow_merge *m)
 
 static int merge_prepare(struct daxcow_pool *pool, const struct daxcow_merge *m)
 {
-	int ret;
+	int ret = 0;
 
-	ret = reclaim_reserve(pool, 1);
-	if (!ret && m->nr == 1 && leaf_slot(pool, m->drop))
+	if (m->nr == 1 && desc_count(&chunk_at(pool, m->drop)->desc))
 		ret = leaf_split(pool, m->drop);
 	return ret ? ret : keep_reserve(pool, m);
 }
@@ -458,48 +477,96 @@ out_unlock:
 	return ret;
 }
 
+/* The one node that names @e; *@near, or 0, may be it, and is it then. */
+static struct desc *only_above(struct daxcow_pool *pool, struct entry *e, u64 *near)
+{
+	struct owner_walk w;
+	struct desc *d;
+
+	owner_walk(&w, pool, *e);
+	w.near = *near;
+	if (!owner_next(&w))
+		return NULL;
+	*near = slot_block(w.slot);
+	d = space_desc(pool, *near);
+	*e = (struct entry) {
+		.type = DAXCOW_ENTRY_NODE,
+		.level = desc_kind(d) - KIND_NODE,
+		.block = slot_block(w.slot),
+	};
+	return d;
+}
+
+static struct entry data_named(struct daxcow_pool *pool, u64 block)
+{
+	return desc_count(&chunk_at(pool, block)->desc) ?
+	       chunk_entry(pool, block) : entry_data(block);
+}
+
+/*
+ * All of the way up is one volume's own. *@open: not all since it was claimed. *@near: as
+ * for only_above().
+ */
+static bool path_own(struct daxcow_pool *pool, u64 block, bool *open, u64 *near)
+{
+	struct entry e = data_named(pool, block);
+	const struct desc *d;
+	u64 none = 0;
+
+	*open = !reclaim_claimed(pool, block);
+	for (d = only_above(pool, &e, near); d; d = only_above(pool, &e, &none)) {
+		const struct node *node = desc_node(d);
+
+		if (!node_own(pool, node))
+			return false;
+		*open |= node->stale;
+		if (desc_kind(d) == KIND_RECORD)
+			return true;
+	}
+	return false;
+}
+
+/* Neighbours have the same way up from their node, relatives have not: *@line. */
+static bool block_exclusive(struct daxcow_pool *pool, u64 block, u64 *line, u64 *near)
+{
+	bool open;
+	u64 last = *line;
+
+	if (!in_pool(pool, block, 1) ||
+	    desc_kind(space_desc(pool, block)) != KIND_DATA ||
+	    !block_own(pool, block) || !space_gen(pool, block))
+		return false;
+	*line = owner_line(pool, block);
+	if (*line == last && *line & LINE_EXACT)
+		return false;
+	return path_own(pool, block, &open, near);
+}
+
 bool daxcow_exclusive(struct daxcow_pool *pool, u64 block, u64 nr)
 {
-	u64 node, last = ~0ULL, i;
+	u64 line = ~0ULL, near = 0, i;
 	bool ret = false;
 
-	mutex_lock(&pool->lock);
-	for (i = 0; i < nr && !ret && in_pool(pool, block + i, 1); i++) {
-		const struct desc *d = space_desc(pool, block + i);
-
-		if (desc_kind(d) != KIND_DATA || !desc_exclusive(d) ||
-		    !space_gen(pool, block + i))
-			continue;
-		/* neighbours have the same way up from their node */
-		node = slot_block(desc_owner(d, 0));
-		if (node == last)
-			continue;
-		last = node;
-		do {
-			ret = desc_kind(d) == KIND_RECORD;
-			if (!ret)
-				d = space_desc(pool, slot_block(desc_owner(d, 0)));
-		} while (!ret && desc_exclusive(d));
+	for (i = 0; i < nr && !ret; i++) {
+		mutex_lock(&pool->lock);
+		ret = block_exclusive(pool, block + i, &line, &near);
+		mutex_unlock(&pool->lock);
+		cond_resched();
 	}
-	mutex_unlock(&pool->lock);
 	return ret;
 }
 
 bool daxcow_shared(struct daxcow_pool *pool, u64 block)
 {
-	const struct desc *d;
-	bool ret = false;
+	bool ret = false, open;
+	u64 near = 0;
 
 	mutex_lock(&pool->lock);
-	if (!in_pool(pool, block, 1))
-		goto out_unlock;
-	for (d = space_desc(pool, block); ; ) {
-		ret = desc_owners(d) > 1 || desc_pending(d);
-		if (ret || desc_owners(d) != 1 || desc_kind(d) == KIND_RECORD)
-			break;
-		d = space_desc(pool, slot_block(desc_owner(d, 0)));
-	}
-out_unlock:
+	if (in_pool(pool, block, 1) &&
+	    desc_kind(space_desc(pool, block)) == KIND_DATA)
+		ret = !block_own(pool, block) ||
+		      !path_own(pool, block, &open, &near) ||
+		      (open && reclaim_busy(pool, block, 1));
 	mutex_unlock(&pool->lock);
 	return ret;
 }

@@ -1,261 +1,664 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Descriptors: the owners of a block, as slots of the entries that name it.
+ * The reverse map: which entries name a block.
  *
- * All under the pool's lock. Up to two owners are stored in the descriptor;
- * from the third on all are in a sorted array, so that finding one among many
- * (a node below a thousand snapshots) is a binary search.
+ * With a thousand clones of an image each of its blocks has a thousand owners, if all
+ * of them have written near by. A list of these would take more memory than the
+ * image. But they did not come one by one. A block gets its first owner when it is
+ * allocated. It gets others when the node that names it is copied, and the copy
+ * names it at the same index. So it is enough to know
+ *
+ *   - the index, and the *family* of the node: all nodes that descend from one
+ *     another by copying,
+ *   - how many entries name the block.
+ *
+ * Who they are is found when somebody asks: those nodes of the family whose entry at
+ * that index names the block. This takes a look at each node of the family; a
+ * memory failure, a merge, and a question for the owners ask. Who breaks sharing
+ * asks for the count. To copy a node is to count 512 children, and its memory is
+ * that of the node.
+ *
+ * A block with one owner has the address of its entry, exactly.
+ *
+ * A merge gives a block the owners of another, which are in other families. It has
+ * several *pairs* of family and index then, all but the first in a table on the
+ * side ("more"). So has the root node of a volume after one of two who share it has
+ * got a higher tree. A pair that the table has, has its own count; what is missing
+ * from the sum is the first's.
+ *
+ * Load finds tables, and not where these come from. A node joins the family of the
+ * first of its children that somebody names at the same index already. If that was
+ * not right, because all others are shared with somebody else, they get more pairs:
+ * the map is right all the same, and needs more memory.
+ *
+ * A chunk that some map as a whole and others block by block has both: entries that
+ * name all of it are counted on the chunk, and a block's owners are these and its own.
+ *
+ * All under the pool's lock.
  */
 #include "internal.h"
 
-#define ARRAY_MIN 8
-
-static void desc_set_nr(struct desc *d, u64 nr)
+struct desc *entry_desc(struct daxcow_pool *pool, struct entry e)
 {
-	d->a = (d->a & ~(3ULL << DESC_NR_SHIFT)) | nr << DESC_NR_SHIFT;
+	return is_chunk(e) ? &pool->chunks[chunk_of(pool, e.block)].desc :
+			     space_desc(pool, e.block);
 }
 
-static void desc_set_slot(struct desc *d, u64 slot)
+u32 desc_count(const struct desc *d)
 {
-	d->a = (d->a & ~DESC_SLOT_MASK) | slot;
+	const struct node *node = desc_node(d);
+
+	return node ? node->count : d->count;
 }
 
-/* Index of the first slot in @arr that is not below @slot. */
-static u32 array_find(const struct owner_array *arr, u64 slot)
+static void count_add(struct desc *d, s64 nr)
 {
-	const u64 *at = arr->slot + arr->first;
-	u32 lo = 0, hi = arr->nr;
+	struct node *node = desc_node(d);
 
-	while (lo < hi) {
-		u32 mid = lo + (hi - lo) / 2;
+	if (node)
+		node->count += nr;
+	else
+		d->count += nr;
+}
 
-		if (at[mid] < slot)
-			lo = mid + 1;
-		else
-			hi = mid;
+/* Entries that lead to a block, by itself or with its chunk. */
+u32 block_owners(struct daxcow_pool *pool, u64 block)
+{
+	const struct chunk *chunk = &pool->chunks[chunk_of(pool, block)];
+	u32 nr = desc_count(&chunk->desc);
+
+	if (chunk->split)
+		nr += desc_count(space_desc(pool, block));
+	return nr;
+}
+
+static void desc_set_ref(struct desc *d, u64 ref, unsigned int index, bool exact)
+{
+	d->a = (d->a & ((1ULL << DESC_REF_SHIFT) - 1)) | ref << DESC_REF_SHIFT;
+	d->a = (d->a & ~(DESC_INDEX_MASK << DESC_INDEX_SHIFT)) |
+	       (u64)index << DESC_INDEX_SHIFT;
+	d->a = exact ? d->a | DESC_EXACT : d->a & ~DESC_EXACT;
+}
+
+/* ---- more pairs ---- */
+
+static u64 more_key(struct entry e)
+{
+	return e.block << 1 | is_chunk(e);
+}
+
+static struct more **more_bucket(const struct mores *m, u64 key)
+{
+	return &m->bucket[(key * 0x9e3779b97f4a7c15ULL >> 32) % m->nr_buckets];
+}
+
+static struct more **more_find(const struct mores *m, u64 key)
+{
+	struct more **p = m->nr_buckets ? more_bucket(m, key) : NULL;
+
+	while (p && *p && (*p)->key != key)
+		p = &(*p)->next;
+	return p && *p ? p : NULL;
+}
+
+static size_t more_size(u32 cap)
+{
+	return sizeof(struct more) + cap * sizeof(struct pair);
+}
+
+/* Without memory the chains are longer. */
+static int buckets_grow(struct mores *m)
+{
+	u32 nr = m->nr_buckets ? m->nr_buckets * 2 : 64, i;
+	struct more **old = m->bucket, *more;
+	u32 nr_old = m->nr_buckets;
+
+	m->bucket = kvcalloc(nr, sizeof(*m->bucket), GFP_KERNEL);
+	if (!m->bucket) {
+		m->bucket = old;
+		return old ? 0 : -ENOMEM;
 	}
-	return lo;
-}
+	m->nr_buckets = nr;
+	m->bytes += (nr - nr_old) * sizeof(*m->bucket);
+	for (i = 0; i < nr_old; i++) {
+		while ((more = old[i])) {
+			struct more **to = more_bucket(m, more->key);
 
-static void array_insert(struct owner_array *arr, u64 slot)
-{
-	u32 i = array_find(arr, slot);
-	u64 *at = arr->slot + arr->first;
-
-	if (arr->first && (i < arr->nr / 2 || arr->first + arr->nr == arr->cap)) {
-		memmove(at - 1, at, i * sizeof(slot));
-		arr->first--;
-		at--;
-	} else {
-		memmove(at + i + 1, at + i, (arr->nr - i) * sizeof(slot));
+			old[i] = more->next;
+			more->next = *to;
+			*to = more;
+		}
 	}
-	at[i] = slot;
-	arr->nr++;
-}
-
-static void array_remove(struct owner_array *arr, u32 i)
-{
-	u64 *at = arr->slot + arr->first;
-
-	arr->nr--;
-	if (i < arr->nr / 2) {
-		memmove(at + 1, at, i * sizeof(*at));
-		arr->first++;
-	} else {
-		memmove(at + i, at + i + 1, (arr->nr - i) * sizeof(*at));
-	}
-}
-
-/* Whether it is there. */
-static bool array_has(const struct owner_array *arr, u64 slot, u32 *i)
-{
-	*i = array_find(arr, slot);
-	return *i < arr->nr && arr->slot[arr->first + *i] == slot;
-}
-
-static struct owner_array *array_alloc(u32 cap)
-{
-	struct owner_array *arr;
-
-	arr = kvzalloc(sizeof(*arr) + cap * sizeof(u64), GFP_KERNEL);
-	if (arr)
-		arr->cap = cap;
-	return arr;
-}
-
-u64 desc_owner(const struct desc *d, u32 i)
-{
-	const struct owner_array *arr = desc_array(d);
-
-	if (arr)
-		return arr->slot[arr->first + i];
-	return i ? d->b : d->a & DESC_SLOT_MASK;
-}
-
-/* An array with room for @cap owners instead of what there is. */
-static int array_enlarge(struct desc *d, u32 cap)
-{
-	struct owner_array *arr = desc_array(d), *bigger;
-	u32 i, nr = desc_owners(d);
-
-	bigger = array_alloc(cap);
-	if (!bigger)
-		return -ENOMEM;
-	for (i = 0; i < nr; i++)
-		array_insert(bigger, desc_owner(d, i));
-	kvfree(arr);
-	desc_set_slot(d, 0);
-	desc_set_nr(d, DESC_NR_ARRAY);
-	d->b = (uintptr_t)bigger;
+	kvfree(old);
 	return 0;
 }
 
-static int array_add(struct desc *d, u64 slot)
+/* Room for @nr pairs that @d has beside the first. Returns 0 or -ENOMEM. */
+static int more_room(struct daxcow_pool *pool, struct desc *d, u64 key, u32 nr)
 {
-	struct owner_array *arr = desc_array(d);
-	int ret = 0;
+	struct mores *m = &pool->mores;
+	struct more **p = d->a & DESC_MORE ? more_find(m, key) : NULL;
+	u32 cap = 2;
+	struct more *more;
 
-	if (!arr || arr->nr == arr->cap)
-		ret = array_enlarge(d, arr ? arr->cap * 2 : ARRAY_MIN);
-	if (!ret)
-		array_insert(desc_array(d), slot);
-	return ret;
+	if (p && (*p)->cap >= nr)
+		return 0;
+	if (m->nr >= m->nr_buckets * 2 && buckets_grow(m))
+		return -ENOMEM;
+	while (cap < nr)
+		cap *= 2;
+	more = kvzalloc(more_size(cap), GFP_KERNEL);
+	if (!more)
+		return -ENOMEM;
+	m->bytes += more_size(cap);
+	p = d->a & DESC_MORE ? more_find(m, key) : NULL;
+	if (p) {
+		struct more *old = *p;
+
+		memcpy(more, old, more_size(old->nr));
+		*p = more;
+		m->bytes -= more_size(old->cap);
+		kvfree(old);
+	} else {
+		p = more_bucket(m, key);
+		more->next = *p;
+		*p = more;
+		m->nr++;
+	}
+	more->key = key;
+	more->cap = cap;
+	d->a |= DESC_MORE;
+	return 0;
 }
 
-/* Returns 0 or -ENOMEM, with nothing changed. */
-int desc_owner_add(struct desc *d, u64 slot)
+static struct more *more_of(const struct daxcow_pool *pool, const struct desc *d,
+			    u64 key)
 {
-	u32 nr = desc_owners(d);
+	struct more **p = d->a & DESC_MORE ? more_find(&pool->mores, key) : NULL;
 
-	if (nr >= 2 || desc_array(d))
-		return array_add(d, slot);
-	if (nr)
-		d->b = slot;
+	return p ? *p : NULL;
+}
+
+static void more_drop(struct daxcow_pool *pool, struct desc *d, u64 key)
+{
+	struct more **p = d->a & DESC_MORE ? more_find(&pool->mores, key) : NULL;
+	struct more *more;
+
+	d->a &= ~DESC_MORE;
+	if (!p)
+		return;
+	more = *p;
+	*p = more->next;
+	pool->mores.nr--;
+	pool->mores.bytes -= more_size(more->cap);
+	kvfree(more);
+}
+
+void mores_exit(struct daxcow_pool *pool)
+{
+	struct mores *m = &pool->mores;
+	struct more *more;
+	u32 i;
+
+	for (i = 0; i < m->nr_buckets; i++) {
+		while ((more = m->bucket[i])) {
+			m->bucket[i] = more->next;
+			kvfree(more);
+		}
+	}
+	kvfree(m->bucket);
+}
+
+/* ---- pairs ---- */
+
+/* What the descriptor's own pair counts. */
+static u32 first_count(const struct desc *d, const struct more *more)
+{
+	return desc_count(d) - (more ? more->sum : 0);
+}
+
+static struct pair *pair_find(struct more *more, u32 family, unsigned int index)
+{
+	u32 i;
+
+	for (i = 0; more && i < more->nr; i++)
+		if (more->pair[i].family == family && more->pair[i].index == index)
+			return &more->pair[i];
+	return NULL;
+}
+
+/* See that the next can be done. Returns 0, -ENOMEM, or -EUCLEAN. */
+static int desc_can_widen(struct daxcow_pool *pool, const struct desc *d)
+{
+	struct node *node;
+
+	if (!(d->a & DESC_EXACT) || !desc_count(d))
+		return 0;
+	node = desc_node(space_desc(pool, desc_ref(d)));
+	return node ? family_need(pool, node) : -EUCLEAN;
+}
+
+/* The address of the entry turns to the family of its node. */
+static int desc_widen(struct daxcow_pool *pool, struct desc *d)
+{
+	const struct node *node;
+	int ret = desc_can_widen(pool, d);
+
+	if (ret || !(d->a & DESC_EXACT) || !desc_count(d))
+		return ret;
+	node = desc_node(space_desc(pool, desc_ref(d)));
+	desc_set_ref(d, node->family, desc_index(d), false);
+	return 0;
+}
+
+/* A node that has no family is of that of one who names the same at this index. */
+static void node_adopt(struct daxcow_pool *pool, struct desc *d, struct more *more,
+		       struct node *node, unsigned int index)
+{
+	u32 i;
+
+	if (desc_index(d) == index) {
+		family_join(pool, node, desc_ref(d));
+		return;
+	}
+	for (i = 0; more && i < more->nr; i++) {
+		if (more->pair[i].index == index) {
+			family_join(pool, node, more->pair[i].family);
+			return;
+		}
+	}
+}
+
+/* @nr entries in a family, of one that has some. The caller changes the count. */
+static int pair_add(struct daxcow_pool *pool, struct desc *d, u64 key, u32 family,
+		    unsigned int index, u32 nr)
+{
+	struct more *more = more_of(pool, d, key);
+	struct pair *pair;
+	int ret;
+
+	if (desc_ref(d) == family && desc_index(d) == index)
+		return 0;
+	pair = pair_find(more, family, index);
+	if (pair) {
+		pair->count += nr;
+		more->sum += nr;
+		return 0;
+	}
+	ret = more_room(pool, d, key, more ? more->nr + 1 : 1);
+	if (ret)
+		return ret;
+	more = more_of(pool, d, key);
+	more->pair[more->nr++] = (struct pair) {
+		.family = family,
+		.index = index,
+		.count = nr,
+	};
+	more->sum += nr;
+	return 0;
+}
+
+static int owner_add_another(struct daxcow_pool *pool, struct desc *d, u64 key,
+			     struct node *node, unsigned int index)
+{
+	int ret = node ? desc_widen(pool, d) : -EUCLEAN;
+
+	if (ret)
+		return ret;
+	if (!node->family)
+		node_adopt(pool, d, more_of(pool, d, key), node, index);
+	ret = family_need(pool, node);
+	return ret ? ret : pair_add(pool, d, key, node->family, index, 1);
+}
+
+/**
+ * owner_add() - an entry is going to name something
+ * @pool:	the pool
+ * @slot:	of the entry
+ * @e:		what it is going to be
+ *
+ * Return: 0, or -ENOMEM with nothing changed: not for the first owner, nor when a node
+ * of the family of @slot's names it at the same index already.
+ */
+int owner_add(struct daxcow_pool *pool, u64 slot, struct entry e)
+{
+	struct desc *d = entry_desc(pool, e), *above;
+	struct node *node;
+	int ret = 0;
+
+	above = space_desc(pool, slot_block(slot));
+	node = desc_node(above);
+	if (desc_count(d))
+		ret = owner_add_another(pool, d, more_key(e), node, slot_index(slot));
 	else
-		desc_set_slot(d, slot);
-	desc_set_nr(d, nr + 1);
+		desc_set_ref(d, slot_block(slot), slot_index(slot), true);
+	if (ret)
+		return ret;
+	count_add(d, 1);
+	if (node && desc_kind(above) == KIND_RECORD)
+		node->root = e.block;
 	return 0;
 }
 
 /*
- * See that @nr more owners can be added without fail. One who goes away before may
- * take the room back. Returns 0 or -ENOMEM.
+ * As owner_add(), for the entry at @index of a node that is a copy of the one at @from and
+ * of its family: what both name is counted. Takes no memory. Returns 0, or -EUCLEAN when
+ * the one at @from is not known to name it.
  */
-int desc_owner_reserve(struct desc *d, u32 nr)
+int owner_add_copy(struct daxcow_pool *pool, const struct node *node, u64 from,
+		   unsigned int index, struct entry e)
 {
-	struct owner_array *arr = desc_array(d);
-	u32 cap = ARRAY_MIN;
+	struct desc *d = entry_desc(pool, e);
+	u64 same = (u64)node->family << DESC_REF_SHIFT |
+		   (u64)index << DESC_INDEX_SHIFT;
+	u64 only = from << DESC_REF_SHIFT | (u64)index << DESC_INDEX_SHIFT |
+		   DESC_EXACT;
+	u64 at = d->a & ~((1ULL << DESC_REF_SHIFT) - (1ULL << DESC_STATE_SHIFT)) &
+		 ~(DESC_MORE | ((1ULL << DESC_KIND_BITS) - 1));
 
-	nr += desc_owners(d);
-	if (nr <= 2 || (arr && nr <= arr->cap))
-		return 0;
-	while (cap < nr)
-		cap *= 2;
-	return array_enlarge(d, cap);
-}
-
-static bool array_del(struct desc *d, u64 slot)
-{
-	struct owner_array *arr = desc_array(d);
-	u64 a, b;
-	u32 i;
-
-	if (!array_has(arr, slot, &i))
-		return false;
-	array_remove(arr, i);
-	if (arr->nr > 2)
-		return true;
-	/* an array that was made for more than came may have fewer */
-	a = arr->nr ? desc_owner(d, 0) : 0;
-	b = arr->nr == 2 ? desc_owner(d, 1) : 0;
-	desc_set_slot(d, a);
-	desc_set_nr(d, arr->nr);
-	d->b = b;
-	kvfree(arr);
-	return true;
-}
-
-bool desc_owner_has(const struct desc *d, u64 slot)
-{
-	const struct owner_array *arr = desc_array(d);
-	u32 i, nr = desc_owners(d);
-
-	if (arr)
-		return array_has(arr, slot, &i);
-	for (i = 0; i < nr; i++)
-		if (desc_owner(d, i) == slot)
-			return true;
-	return false;
-}
-
-/* Never fails to take away what is there; false when it is not. */
-bool desc_owner_del(struct desc *d, u64 slot)
-{
-	u32 nr = desc_owners(d);
-
-	if (desc_array(d))
-		return array_del(d, slot);
-	if (nr == 2 && d->b == slot) {
-		desc_set_nr(d, 1);
-		return true;
-	}
-	if (!nr || (d->a & DESC_SLOT_MASK) != slot)
-		return false;
-	desc_set_slot(d, nr == 2 ? d->b : 0);
-	desc_set_nr(d, nr - 1);
-	return true;
-}
-
-/* The same owner under another address: nobody leaves, nothing can fail. */
-void desc_owner_move(struct desc *d, u64 from, u64 to)
-{
-	struct owner_array *arr = desc_array(d);
-	u32 i;
-
-	if (arr) {
-		if (!array_has(arr, from, &i))
-			return;
-		array_remove(arr, i);
-		array_insert(arr, to);
-	} else if (desc_owners(d) == 2 && d->b == from) {
-		d->b = to;
-	} else if (desc_owners(d) && (d->a & DESC_SLOT_MASK) == from) {
-		desc_set_slot(d, to);
-	}
-}
-
-/* Returns 0 or -ENOMEM. */
-int desc_copy(struct desc *to, const struct desc *from)
-{
-	const struct owner_array *arr = desc_array(from);
-	struct owner_array *copy;
-
-	*to = *from;
-	if (!arr)
-		return 0;
-	copy = array_alloc(arr->cap);
-	if (!copy) {
-		memset(to, 0, sizeof(*to));
-		return -ENOMEM;
-	}
-	memcpy(copy->slot, arr->slot + arr->first, arr->nr * sizeof(u64));
-	copy->nr = arr->nr;
-	to->b = (uintptr_t)copy;
+	if (at == only)
+		desc_set_ref(d, node->family, index, false);
+	else if (at != same)
+		return owner_has(pool, slot_of(from, index), e) ?
+		       owner_add(pool, slot_of(node->block, index), e) : -EUCLEAN;
+	count_add(d, 1);
 	return 0;
 }
 
-void desc_drop(struct desc *d)
+/* The first pair is empty: another takes its place. */
+static void first_refill(struct desc *d, struct more *more)
 {
-	kvfree(desc_array(d));
-	memset(d, 0, sizeof(*d));
+	struct pair *last = &more->pair[--more->nr];
+
+	more->sum -= last->count;
+	desc_set_ref(d, last->family, last->index, false);
 }
 
-void desc_pending_add(struct desc *d)
+static bool pair_del(struct daxcow_pool *pool, struct desc *d, struct entry e,
+		     u32 family, unsigned int index)
 {
-	d->a += 1ULL << DESC_PENDING_SHIFT;
+	struct more *more = more_of(pool, d, more_key(e));
+	struct pair *pair;
+
+	if (desc_ref(d) == family && desc_index(d) == index) {
+		u32 left = first_count(d, more);
+
+		if (!left)
+			return false;
+		if (left == 1 && more && more->nr)
+			first_refill(d, more);
+	} else {
+		pair = pair_find(more, family, index);
+		if (!pair)
+			return false;
+		more->sum--;
+		if (!--pair->count)
+			*pair = more->pair[--more->nr];
+	}
+	if (more && !more->nr)
+		more_drop(pool, d, more_key(e));
+	return true;
 }
 
-void desc_pending_del(struct desc *d)
+/* Whether @slot is counted among the owners of what @e names. */
+bool owner_has(struct daxcow_pool *pool, u64 slot, struct entry e)
 {
-	d->a -= 1ULL << DESC_PENDING_SHIFT;
+	const struct node *node = desc_node(space_desc(pool, slot_block(slot)));
+	const struct desc *d = entry_desc(pool, e);
+	struct more *more = more_of(pool, d, more_key(e));
+
+	if (!desc_count(d))
+		return false;
+	if (d->a & DESC_EXACT)
+		return desc_ref(d) == slot_block(slot) &&
+		       desc_index(d) == slot_index(slot);
+	if (!node || !node->family)
+		return false;
+	if (desc_ref(d) == node->family && desc_index(d) == slot_index(slot))
+		return first_count(d, more);
+	return pair_find(more, node->family, slot_index(slot));
+}
+
+/*
+ * A record does not name @root any more: who looks for the records of that, or of its next
+ * one, need not come by here. The next may be there already, as its own.
+ */
+static void record_leave(struct daxcow_pool *pool, struct node *record, u64 root)
+{
+	if (record->root == root)
+		record->root = 0;
+	if (!record->root || space_desc(pool, record->root)->a & DESC_EXACT)
+		family_leave(pool, record);
+}
+
+/* The entry at @slot named what @e does, and does not any more. False if it did not. */
+bool owner_del(struct daxcow_pool *pool, u64 slot, struct entry e)
+{
+	const struct desc *above = space_desc(pool, slot_block(slot));
+	struct node *node = desc_node(above);
+	struct desc *d = entry_desc(pool, e);
+
+	if (d->a & DESC_EXACT) {
+		if (!owner_has(pool, slot, e))
+			return false;
+	} else if (!desc_count(d) || !node || !node->family ||
+		   !pair_del(pool, d, e, node->family, slot_index(slot))) {
+		return false;
+	}
+	count_add(d, -1);
+	if (node && desc_kind(above) == KIND_RECORD)
+		record_leave(pool, node, e.block);
+	return true;
+}
+
+/* In how many ways there are owners: 0 or 1, and more after merges. */
+u32 owner_pairs(struct daxcow_pool *pool, struct entry e)
+{
+	const struct desc *d = entry_desc(pool, e);
+	const struct more *more = more_of(pool, d, more_key(e));
+
+	return !desc_count(d) ? 0 : more ? more->nr + 1 : 1;
+}
+
+/* Data for which that is the same has the same domain, and mostly the same owners. */
+u64 owner_line(struct daxcow_pool *pool, u64 block)
+{
+	const struct chunk *chunk = &pool->chunks[chunk_of(pool, block)];
+	const struct desc *d = &chunk->desc;
+
+	if (!desc_count(d))
+		d = space_desc(pool, block);
+	return desc_ref(d) << 1 | (d->a & DESC_EXACT ? LINE_EXACT : 0);
+}
+
+/* See that owner_give() can be done. Returns 0 or -ENOMEM. */
+int owner_reserve(struct daxcow_pool *pool, struct entry from, struct entry to)
+{
+	struct desc *d = entry_desc(pool, to);
+	u32 nr = owner_pairs(pool, from) + owner_pairs(pool, to);
+	/* an address stays what it is, so that it is found at once */
+	int ret = desc_can_widen(pool, entry_desc(pool, from));
+
+	if (!ret)
+		ret = desc_can_widen(pool, d);
+	/* the first of all has its place */
+	return ret || nr < 2 ? ret : more_room(pool, d, more_key(to), nr - 1);
+}
+
+static int pair_give(struct daxcow_pool *pool, struct entry to, u32 family,
+		     unsigned int index, u32 nr)
+{
+	struct desc *d = entry_desc(pool, to);
+	int ret = 0;
+
+	if (!nr)
+		return 0;
+	if (desc_count(d))
+		ret = pair_add(pool, d, more_key(to), family, index, nr);
+	else
+		desc_set_ref(d, family, index, false);
+	if (!ret)
+		count_add(d, nr);
+	return ret;
+}
+
+/* Entries that name @from will name @to, and are counted for it. */
+int owner_give(struct daxcow_pool *pool, struct entry from, struct entry to)
+{
+	struct desc *d = entry_desc(pool, from);
+	const struct more *more;
+	u32 i;
+	int ret;
+
+	/* after owner_reserve() these cannot fail */
+	ret = desc_widen(pool, d);
+	if (!ret)
+		ret = desc_widen(pool, entry_desc(pool, to));
+	if (ret || !desc_count(d))
+		return ret;
+	more = more_of(pool, d, more_key(from));
+	ret = pair_give(pool, to, desc_ref(d), desc_index(d), first_count(d, more));
+	for (i = 0; more && i < more->nr && !ret; i++)
+		ret = pair_give(pool, to, more->pair[i].family,
+				more->pair[i].index, more->pair[i].count);
+	return ret;
+}
+
+/* Nobody owns it. */
+void owner_drop(struct daxcow_pool *pool, struct entry e)
+{
+	struct desc *d = entry_desc(pool, e);
+
+	count_add(d, -(s64)desc_count(d));
+	more_drop(pool, d, more_key(e));
+}
+
+/* ---- who they are ---- */
+
+static bool names(struct daxcow_pool *pool, const struct node *node, u64 slot,
+		  struct entry e)
+{
+	struct entry found;
+
+	if (slot_index(slot) < node->done)
+		return false;
+	if (desc_kind(space_desc(pool, node->block)) == KIND_RECORD)
+		return node->root == e.block;
+	if (bad_test(pool, node->block))
+		return false;
+	found = entry_decode(pm_load(slot_word(pool, slot)));
+	return found.type == e.type && found.level == e.level &&
+	       found.block == e.block;
+}
+
+/**
+ * owner_walk() - begin to look for the entries that name something
+ * @w:		where the walk is
+ * @pool:	the pool
+ * @e:		what the entries look like
+ *
+ * owner_next() finds one after the other, as long as nothing is changed but what the
+ * entries that were found name. Those in a table that is bad are not found.
+ */
+void owner_walk(struct owner_walk *w, struct daxcow_pool *pool, struct entry e)
+{
+	*w = (struct owner_walk) {
+		.pool = pool,
+		.e = e,
+		.d = entry_desc(pool, e),
+	};
+}
+
+/* Blocks of which each has another owner are few: mostly it is that of the last one. */
+static const struct node *near_node(const struct owner_walk *w, u32 family)
+{
+	const struct node *node;
+
+	if (!w->near || desc_count(w->d) != 1)
+		return NULL;
+	node = desc_node(space_desc(w->pool, w->near));
+	if (!node || node->family != family ||
+	    !names(w->pool, node, slot_of(node->block, w->index), w->e))
+		return NULL;
+	return node;
+}
+
+/* False when there is no other pair. */
+static bool walk_pair(struct owner_walk *w)
+{
+	const struct more *more;
+	u32 family;
+
+	if (!desc_count(w->d) || w->one)
+		return false;
+	more = more_of(w->pool, w->d, more_key(w->e));
+	if (!w->pair) {
+		family = desc_ref(w->d);
+		w->index = desc_index(w->d);
+		w->left = first_count(w->d, more);
+	} else {
+		if (!more || w->pair > more->nr)
+			return false;
+		family = more->pair[w->pair - 1].family;
+		w->index = more->pair[w->pair - 1].index;
+		w->left = more->pair[w->pair - 1].count;
+	}
+	w->pair++;
+	w->next = near_node(w, family);
+	if (!w->next)
+		w->next = family_of(w->pool, family)->first;
+	return true;
+}
+
+/* @slot is the only one: the next who looks for it has it at once. */
+static void walk_narrow(struct owner_walk *w)
+{
+	if (desc_count(w->d) != 1)
+		return;
+	more_drop(w->pool, w->d, more_key(w->e));
+	desc_set_ref(w->d, slot_block(w->slot), slot_index(w->slot), true);
+	w->next = NULL;
+	w->one = true;
+}
+
+/*
+ * An address outlives the table that it is in when that could not be read as it was
+ * taken apart. What an entry names that is damaged is known by memory alone.
+ */
+static bool exact_right(const struct owner_walk *w)
+{
+	const struct desc *above = space_desc(w->pool, slot_block(w->slot));
+	const struct node *node = desc_node(above);
+	struct entry e;
+
+	if (node && desc_is_node(above) && slot_index(w->slot) >= node->done &&
+	    tree_load(w->pool, w->slot, desc_kind(above) - KIND_NODE, &e))
+		return true;
+	return node && names(w->pool, node, w->slot, w->e);
+}
+
+bool owner_next(struct owner_walk *w)
+{
+	if (!w->pair && desc_count(w->d) && w->d->a & DESC_EXACT) {
+		if (w->one)
+			return false;
+		w->one = true;
+		w->slot = slot_of(desc_ref(w->d), desc_index(w->d));
+		return exact_right(w);
+	}
+	do {
+		while (w->next && w->left) {
+			const struct node *node = w->next;
+
+			w->next = node->next;
+			w->slot = slot_of(node->block, w->index);
+			w->steps++;
+			if (!names(w->pool, node, w->slot, w->e))
+				continue;
+			w->left--;
+			walk_narrow(w);
+			return true;
+		}
+	} while (walk_pair(w));
+	return false;
 }

@@ -84,7 +84,8 @@ int daxcow_format(void *base, u64 nr_blocks, const struct daxcow_params *p)
 static void pool_free(struct daxcow_pool *pool)
 {
 	space_exit(pool);
-	reclaim_exit(pool);
+	families_exit(pool);
+	mores_exit(pool);
 	bad_exit(pool);
 	mutex_destroy(&pool->lock);
 	kvfree(pool->scratch);
@@ -100,6 +101,7 @@ static struct daxcow_pool *pool_alloc(void)
 		return NULL;
 	mutex_init(&pool->lock);
 	pool->gen = 1;
+	pool->epoch = 1;
 	pool->scratch = kvzalloc(DAXCOW_BLOCK_SIZE, GFP_KERNEL);
 	pool->super = kvzalloc(sizeof(*pool->super), GFP_KERNEL);
 	if (pool->scratch && pool->super)
@@ -164,6 +166,7 @@ void daxcow_pool_info(struct daxcow_pool *pool, struct daxcow_pool_info *info)
 	info->nr_blocks = pool->nr_blocks;
 	info->nr_free = pool->nr_free;
 	info->nr_pending = pool->incoming.nr + pool->ready.nr;
+	info->settling = pool->left || pool->ended < pool->closing;
 	info->nr_meta = pool->nr_meta;
 	info->nr_data = pool->nr_data;
 	info->nr_chunks_free = pool->nr_chunks_free;
@@ -180,8 +183,9 @@ void daxcow_pool_info(struct daxcow_pool *pool, struct daxcow_pool_info *info)
 	info->chunk_offset = le64_to_cpu(pool->super->chunk_offset);
 	info->created = le64_to_cpu(pool->super->created);
 	info->dram_bytes = sizeof(*pool) + pool->nr_chunks * sizeof(struct chunk) +
-			   pool->nr_splits * sizeof(struct split) +
-			   (pool->incoming.cap + pool->ready.cap) * sizeof(u64) +
+			   pool->nr_splits * space_split_bytes() +
+			   (pool->nr_nodes + pool->nr_spare) * sizeof(struct node) +
+			   families_bytes(pool) + pool->mores.bytes +
 			   pool->nr_blocks / 8;
 	memcpy(info->uuid, pool->super->uuid, DAXCOW_UUID_SIZE);
 	memcpy(info->label, pool->super->label, DAXCOW_NAME_SIZE);

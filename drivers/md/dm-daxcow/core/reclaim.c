@@ -3,169 +3,98 @@
  * Owners that leave a block.
  *
  * When a volume stops using a block (it wrote, discarded, was deleted), the
- * entry is gone from the tables and its slot from the reverse map at once.
- * But a reader that looked the entry up before may still hold the address:
- * a read(2) that sleeps while it copies, a page fault that is about to insert
- * the page, DMA. If the block were freed then, its next user's bytes would
- * show up there. And if one other owner is left and now wrote in place,
- * *its* new bytes would show up there, in another volume's file; counting
- * owners alone misses that. So an owner that leaves stays counted as pending:
- * a block with pending owners is neither free nor exclusive (I2).
+ * entry is gone from the tables and from the reverse map at once. But a reader
+ * that looked the entry up before may still hold the address: a read(2) that
+ * copies, a page fault that is about to insert the page, DMA. If the block were
+ * freed then, its next user's bytes would show up there. And if one other owner is
+ * left and now wrote in place, *its* new bytes would show up there, in another
+ * volume's file; counting owners alone misses that (I2). Two things are waited for:
  *
- *   1. The entry is unpublished; pending + 1; the block goes to "incoming".
- *   2. daxcow_reclaim_prepare() moves incoming to "ready".
- *   3. The host waits until all read sections that began before have ended.
- *      File system entries are gone too by then: whoever moves a block of a
- *      mapped file drops them inside of its own read section.
- *   4. daxcow_reclaim_run(): a block that something outside still holds
- *      (host->busy: a DMA pin, a page in a pipe) goes back to incoming; else
- *      pending - 1. With no owner left the block is freed, unless a file system
- *      remembers it (host->mapped): one that lost its device while mounted.
+ * 1. Readers, by a grace period. These are global and come one after the other, so
+ *    it is enough to know of a block in which *epoch* the last one left: as long as
+ *    that has not ended the block is neither free nor anybody's own. There is nothing
+ *    to count, and however many leave, the next one can.
  *
- * A volume that leaves a node has left all that is below it, and what is held
- * there on its behalf must not become somebody else's own either. So in step 4
- * the pending owner sinks: children that are nodes become pending in turn, data
- * only where it is held, then the node is done. In all that time nothing below
- * is exclusive to anybody, since an ancestor or it itself is pending. No new
- * grace period is needed: who left the node left the children with it. That
- * is for QUEUE_LEFT; a node that was replaced by a copy of it needs the grace
- * period for itself only, as the copy owns the children, but for one, which is
- * put separately (cow.c).
+ * 2. What holds the page beyond that (host->busy): a DMA pin, a page in a pipe. While
+ *    a block is shared nobody is given write access to it, so who has it pinned may
+ *    only read it. When it is its last owner's own again, a write would show there.
+ *    So a block that has been shared is open: before it is written in place for
+ *    the first time somebody looks whether it is held. If it is, it is copied, as
+ *    for a block with two owners. If not it is claimed: who holds it from now on does
+ *    so for its owner, and who writes by DMA has asked for write access before. Then
+ *    it stays where it is.
  *
- * A node that loses its last owner is taken apart in step 4, so that deleting
- * a volume is one store, and the rest happens in bounded steps. Its children
- * need no second grace period: who reached them through the node did so
- * before 1, and the volume that the node belonged to either is deleted, or
- * still owns the child through a copy of the node.
+ * That a block has been shared is seen by the state of its descriptor when an entry
+ * that names it has gone. Above it, a node that loses all owners but one is marked
+ * stale: all that is below it was shared. The mark sinks, when the next walk for a
+ * write comes through the node, to its children: one level, 512 of them. So a delete
+ * does not have to look for what is held, and who writes looks at what he writes.
  *
- * A crash forgets the queues, which is right: nothing that waits can be
- * reached from the superblock. So does an unload, after which something outside may
- * still hold a block: load is told, and queues it again (reclaim_hold()).
+ * What has lost its last owner waits in a list, in the order in which it came:
+ * "incoming" until daxcow_reclaim_prepare() closes the epoch, "ready" after that. When
+ * the host has waited for a grace period, daxcow_reclaim_run() frees it, unless
+ * something still holds it, or a file system remembers it (host->mapped): one that
+ * lost its device while mounted. Then it waits for another one. The lists go through
+ * the descriptors, so that there is always room.
+ *
+ * A node among them is taken apart, so that deleting a volume is one store, and the
+ * rest happens in bounded steps. Its children need no second grace period: who
+ * reached them through the node did so before it was left, and the volume that the
+ * node belonged to either is deleted, or still owns the child through a copy of it.
+ *
+ * A crash forgets all this, which is right: nothing that waits can be reached from
+ * the superblock. So does an unload, after which something outside may still hold a
+ * block: after a load all blocks are open, and load is told of those that are held
+ * (reclaim_hold()), as some may look free.
  */
 #include "internal.h"
 
 /* Children, and blocks of chunks, that are looked at under the lock at once. */
 #define STEP_WORK	8192
 
-/* Room that is always left, for records that are taken back after an error. */
-#define SLACK		DAXCOW_SNAPSHOT_MAX
+/* What a state can tell apart. */
+#define NR_EPOCHS	(DESC_STATE_MASK + 1 - STATE_LEFT)
 
-static int queue_room(struct queue *q, size_t nr)
+/* In how many batches all descriptors are visited, well before an epoch comes back. */
+#define FORGET_BATCHES	2048
+
+#define WAIT_CHUNK	(1ULL << 63)
+
+static u32 epoch_state(u64 epoch)
 {
-	size_t cap = q->cap ? q->cap : 64;
-	u64 *item;
-
-	if (q->nr + nr <= q->cap)
-		return 0;
-	while (cap < q->nr + nr)
-		cap *= 2;
-	item = vcalloc(cap, sizeof(*item));
-	if (!item)
-		return -ENOMEM;
-	if (q->nr)
-		memcpy(item, q->item, q->nr * sizeof(*item));
-	vfree(q->item);
-	q->item = item;
-	q->cap = cap;
-	return 0;
+	return STATE_LEFT + epoch % NR_EPOCHS;
 }
 
-/*
- * Before a change that puts up to @nr entries. Items that are ready can come
- * back, so there must be room for them too. Returns 0 or -ENOMEM.
- */
-int reclaim_reserve(struct daxcow_pool *pool, size_t nr)
+/* Whether somebody who left may still look. */
+bool state_left(const struct daxcow_pool *pool, u32 state)
 {
-	int ret = queue_room(&pool->ready, nr + SLACK);
+	u64 ago;
 
-	return ret ? ret : queue_room(&pool->incoming,
-				      pool->ready.nr + nr + SLACK);
+	if (state < STATE_LEFT)
+		return false;
+	ago = pool->epoch + NR_EPOCHS - (state - STATE_LEFT);
+	return ago % NR_EPOCHS < pool->epoch - pool->ended;
 }
 
-static void push(struct queue *q, u64 item)
+/* One owner, and nobody who may still look at it. */
+bool node_own(const struct daxcow_pool *pool, const struct node *node)
 {
-	q->item[q->nr++] = item;
+	return node->count == 1 && node->left <= pool->ended;
 }
 
-static void push_incoming(struct daxcow_pool *pool, u64 item)
+/* Somebody who came through an entry that named it, or its chunk, may still look. */
+static bool block_left(struct daxcow_pool *pool, u64 block)
 {
-	push(&pool->incoming, item);
-	if (pool->incoming.nr == 1 && pool->host.wake)
-		pool->host.wake(pool->host.ctx);
+	const struct chunk *chunk = &pool->chunks[chunk_of(pool, block)];
+
+	return state_left(pool, desc_state(&chunk->desc)) ||
+	       state_left(pool, desc_state(space_desc(pool, block)));
 }
 
-/* Whether one more owner can wait on what @e names. */
-bool reclaim_can_put(struct daxcow_pool *pool, struct entry e)
+/* As node_own(), for a block of data. It may still be held. */
+bool block_own(struct daxcow_pool *pool, u64 block)
 {
-	struct split *s;
-	u32 i;
-
-	if (e.type == DAXCOW_ENTRY_NONE)
-		return true;
-	s = pool->chunks[chunk_of(pool, e.block)].split;
-	if (!is_chunk(e) || !s)
-		return desc_pending(space_desc(pool, e.block)) <
-		       DESC_PENDING_MAX;
-	for (i = 0; i < DAXCOW_CHUNK_BLOCKS; i++)
-		if (desc_pending(&s->desc[i]) == DESC_PENDING_MAX)
-			return false;
-	return true;
-}
-
-static u64 queue_item(struct entry e)
-{
-	return slot_of(e.block, 0) | (is_chunk(e) ? QUEUE_CHUNK : 0);
-}
-
-/*
- * A volume does not use @e any more, which it had reached through a node that
- * it left as well, or leaves now. The caller has reserved a place and asked
- * reclaim_can_put().
- */
-void reclaim_leave(struct daxcow_pool *pool, struct entry e)
-{
-	struct split *s = pool->chunks[chunk_of(pool, e.block)].split;
-	u32 i;
-
-	if (e.type == DAXCOW_ENTRY_NONE)
-		return;
-	if (!is_chunk(e) || !s)
-		desc_pending_add(space_desc(pool, e.block));
-	else
-		for (i = 0; i < DAXCOW_CHUNK_BLOCKS; i++)
-			desc_pending_add(&s->desc[i]);
-	push_incoming(pool, queue_item(e) | QUEUE_LEFT);
-}
-
-/* The same, and @slot, which named @e, does so no more. */
-void reclaim_put(struct daxcow_pool *pool, u64 slot, struct entry e)
-{
-	struct split *s = pool->chunks[chunk_of(pool, e.block)].split;
-	u32 i;
-
-	if (e.type == DAXCOW_ENTRY_NONE)
-		return;
-	if (!is_chunk(e) || !s)
-		desc_owner_del(space_desc(pool, e.block), slot);
-	else
-		for (i = 0; i < DAXCOW_CHUNK_BLOCKS; i++)
-			desc_owner_del(&s->desc[i], slot);
-	reclaim_leave(pool, e);
-}
-
-/* @slot names a copy now, and not the node @e; what @e names has two owners. */
-void reclaim_put_copied(struct daxcow_pool *pool, u64 slot, struct entry e)
-{
-	struct desc *d = space_desc(pool, e.block);
-
-	desc_owner_del(d, slot);
-	desc_pending_add(d);
-	push_incoming(pool, queue_item(e));
-}
-
-static bool unused(const struct desc *d)
-{
-	return !desc_owners(d) && !desc_pending(d);
+	return block_owners(pool, block) == 1 && !block_left(pool, block);
 }
 
 /* Whether something outside holds one of these blocks: DMA. */
@@ -182,255 +111,440 @@ static bool still_seen(struct daxcow_pool *pool, u64 block, u64 nr)
 		pool->host.mapped(pool->host.ctx, block, nr));
 }
 
-static void block_gone(struct daxcow_pool *pool, u64 block, struct desc *d)
+/* ---- claims ---- */
+
+static void desc_open(struct desc *d)
 {
-	if (desc_is_node(d) ||
-	    (desc_kind(d) == KIND_DATA && still_seen(pool, block, 1))) {
-		desc_pending_add(d);
-		if (desc_is_node(d))
-			push(&pool->ready, slot_of(block, 0));
-		else
-			push_incoming(pool, slot_of(block, 0));
-	} else {
-		space_free(pool, block);
-	}
+	if (desc_state(d) == STATE_CLAIMED)
+		desc_set_state(d, STATE_OPEN);
 }
 
-static void chunk_gone(struct daxcow_pool *pool, u64 block, struct desc *d)
+/* Blocks that others name by themselves keep their claims. */
+static void chunk_open(struct chunk *chunk, bool all)
 {
-	if (still_seen(pool, block, DAXCOW_CHUNK_BLOCKS)) {
-		desc_pending_add(d);
-		push_incoming(pool, slot_of(block, 0) | QUEUE_CHUNK);
-	} else {
-		space_free_chunk(pool, block);
-	}
+	u32 i;
+
+	desc_open(&chunk->desc);
+	for (i = 0; chunk->split && i < DAXCOW_CHUNK_BLOCKS; i++)
+		if (all || !desc_count(&chunk->split->desc[i]))
+			desc_open(&chunk->split->desc[i]);
 }
 
 /*
- * @slot names @e no more, and nobody can have seen it there for a grace
- * period, or ever. Needs room in both queues: one item, or one for each block
- * of a chunk.
+ * Write access is going to be given to blocks that are one volume's own, all in one
+ * chunk. Returns to how many of them it may be.
  */
-void reclaim_put_now(struct daxcow_pool *pool, u64 slot, struct entry e)
+u64 reclaim_claim(struct daxcow_pool *pool, u64 block, u64 nr)
+{
+	u32 c = chunk_of(pool, block), first = chunk_index(pool, block), i;
+	struct chunk *chunk = &pool->chunks[c];
+
+	if (!chunk->split) {
+		if (desc_state(&chunk->desc) == STATE_CLAIMED)
+			return nr;
+		if (!reclaim_busy(pool, block - first, DAXCOW_CHUNK_BLOCKS)) {
+			desc_set_state(&chunk->desc, STATE_CLAIMED);
+			return nr;
+		}
+		if (space_split(pool, c))
+			return 0;
+	}
+	/* who names the chunk: his claims are valid when that of the chunk is */
+	if (desc_count(&chunk->desc) &&
+	    desc_state(&chunk->desc) != STATE_CLAIMED) {
+		chunk_open(chunk, false);
+		desc_set_state(&chunk->desc, STATE_CLAIMED);
+	}
+	for (i = 0; i < nr; i++) {
+		struct desc *d = &chunk->split->desc[first + i];
+
+		if (desc_state(d) == STATE_CLAIMED)
+			continue;
+		if (reclaim_busy(pool, block + i, 1))
+			break;
+		desc_set_state(d, STATE_CLAIMED);
+	}
+	return i;
+}
+
+bool reclaim_claimed(struct daxcow_pool *pool, u64 block)
+{
+	const struct chunk *chunk = &pool->chunks[chunk_of(pool, block)];
+
+	return desc_state(space_desc(pool, block)) == STATE_CLAIMED &&
+	       (!desc_count(&chunk->desc) ||
+		desc_state(&chunk->desc) == STATE_CLAIMED);
+}
+
+/* A node is one volume's own, and was not: nothing below it is claimed. */
+int reclaim_refresh(struct daxcow_pool *pool, struct node *node)
+{
+	int level = desc_kind(space_desc(pool, node->block)) - KIND_NODE, ret;
+	struct node *child;
+	struct entry e;
+	unsigned int i;
+
+	for (i = 0; node->stale && i < DAXCOW_NODE_ENTRIES; i++) {
+		ret = tree_load(pool, slot_of(node->block, i), level, &e);
+		if (ret == -EIO)
+			return ret;
+		/* who comes to an entry that is damaged is told so */
+		if (ret || e.type == DAXCOW_ENTRY_NONE)
+			continue;
+		child = desc_node(space_desc(pool, e.block));
+		if (child)
+			child->stale = true;
+		else
+			desc_open(entry_desc(pool, e));
+	}
+	node->stale = false;
+	return 0;
+}
+
+/* ---- what waits ---- */
+
+static struct entry wait_entry(const struct daxcow_pool *pool, u64 item)
+{
+	return item & WAIT_CHUNK ? entry_chunk(item & ~WAIT_CHUNK) : entry_data(item);
+}
+
+static u64 wait_item(struct entry e)
+{
+	return e.block | (is_chunk(e) ? WAIT_CHUNK : 0);
+}
+
+/* Nobody names it, so there is room in its descriptor. */
+static void wait_set_next(struct daxcow_pool *pool, u64 item, u64 next)
+{
+	struct desc *d = entry_desc(pool, wait_entry(pool, item));
+
+	d->a &= ((1ULL << DESC_REF_SHIFT) - 1) & ~DESC_EXACT;
+	d->a |= (next & ~WAIT_CHUNK) << DESC_REF_SHIFT;
+	if (next & WAIT_CHUNK)
+		d->a |= DESC_EXACT;
+}
+
+static u64 wait_next(struct daxcow_pool *pool, u64 item)
+{
+	const struct desc *d = entry_desc(pool, wait_entry(pool, item));
+
+	return desc_ref(d) | (d->a & DESC_EXACT ? WAIT_CHUNK : 0);
+}
+
+static void wait_add(struct daxcow_pool *pool, struct wait *w, u64 item)
+{
+	wait_set_next(pool, item, 0);
+	if (w->nr++)
+		wait_set_next(pool, w->last, item);
+	else
+		w->first = item;
+	w->last = item;
+}
+
+static void wait_add_first(struct daxcow_pool *pool, struct wait *w, u64 item)
+{
+	wait_set_next(pool, item, w->nr ? w->first : 0);
+	if (!w->nr++)
+		w->last = item;
+	w->first = item;
+}
+
+static u64 wait_take(struct daxcow_pool *pool, struct wait *w)
+{
+	u64 item = w->first;
+
+	w->first = wait_next(pool, item);
+	w->nr--;
+	return item;
+}
+
+static void wait_append(struct daxcow_pool *pool, struct wait *to, struct wait *from)
+{
+	if (!from->nr)
+		return;
+	if (to->nr)
+		wait_set_next(pool, to->last, from->first);
+	else
+		to->first = from->first;
+	to->last = from->last;
+	to->nr += from->nr;
+	*from = (struct wait) { .nr = 0 };
+}
+
+static void wake(struct daxcow_pool *pool)
+{
+	if (!pool->left && !pool->incoming.nr && pool->host.wake)
+		pool->host.wake(pool->host.ctx);
+}
+
+/* Nobody owns it, and somebody may see it. */
+void reclaim_gone(struct daxcow_pool *pool, struct entry e)
+{
+	bool parts = is_chunk(e) && pool->chunks[chunk_of(pool, e.block)].split;
+	struct desc *d = entry_desc(pool, e);
+
+	if (desc_kind(d) == KIND_DATA && !parts)
+		desc_set_kind(d, KIND_GONE);
+	wake(pool);
+	wait_add(pool, &pool->incoming, wait_item(e));
+}
+
+/* ---- to leave ---- */
+
+static void leave_now(struct daxcow_pool *pool, struct desc *d)
+{
+	struct node *node = desc_node(d);
+
+	if (node)
+		node->left = pool->epoch;
+	else
+		desc_set_state(d, epoch_state(pool->epoch));
+	wake(pool);
+	pool->left = true;
+}
+
+/* Whether one of the blocks of a split chunk is nobody's, now that the chunk is. */
+static bool part_unowned(const struct chunk *chunk)
+{
+	u32 i;
+
+	for (i = 0; i < DAXCOW_CHUNK_BLOCKS; i++)
+		if (!desc_count(&chunk->split->desc[i]))
+			return true;
+	return false;
+}
+
+static void leave_chunk(struct daxcow_pool *pool, struct entry e)
 {
 	struct chunk *chunk = &pool->chunks[chunk_of(pool, e.block)];
-	struct desc *d = space_desc(pool, e.block);
-	u32 i;
 
-	if (!is_chunk(e)) {
-		if (desc_owner_del(d, slot) && unused(d))
-			block_gone(pool, e.block, d);
+	chunk_open(chunk, true);
+	leave_now(pool, &chunk->desc);
+	if (!desc_count(&chunk->desc) && (!chunk->split || part_unowned(chunk)))
+		reclaim_gone(pool, e);
+}
+
+/* One owner less, or all: what @e names is not what somebody has seen there. */
+void reclaim_leave(struct daxcow_pool *pool, struct entry e)
+{
+	struct node *node = desc_node(space_desc(pool, e.block));
+
+	if (is_chunk(e)) {
+		leave_chunk(pool, e);
 		return;
 	}
-	if (!chunk->split) {
-		if (desc_owner_del(d, slot) && unused(d))
-			chunk_gone(pool, e.block, d);
-		return;
-	}
-	/* the split goes away with the last block that is freed */
-	for (i = 0; i < DAXCOW_CHUNK_BLOCKS && chunk->split; i++) {
-		d = &chunk->split->desc[i];
-		if (desc_owner_del(d, slot) && unused(d))
-			block_gone(pool, e.block + i, d);
-	}
+	leave_now(pool, space_desc(pool, e.block));
+	if (node && node->count == 1)
+		node->stale = true;
+	if (node ? !node->count : !block_owners(pool, e.block))
+		reclaim_gone(pool, e);
+}
+
+/* @slot, which named @e, does so no more. */
+void reclaim_put(struct daxcow_pool *pool, u64 slot, struct entry e)
+{
+	if (e.type != DAXCOW_ENTRY_NONE && owner_del(pool, slot, e))
+		reclaim_leave(pool, e);
+}
+
+/* Who named a split chunk names a node that names its blocks: their claims are theirs. */
+void reclaim_parts(struct daxcow_pool *pool, struct entry chunk)
+{
+	struct chunk *c = &pool->chunks[chunk_of(pool, chunk.block)];
+
+	if (desc_state(&c->desc) != STATE_CLAIMED)
+		chunk_open(c, true);
 }
 
 /*
- * Data that a leaving owner's node names. When it is pending already there is
- * an item for it in a queue, for which it will be asked again who holds it.
+ * @slot named a chunk, and names a node that names all of its blocks but @i: that
+ * one has been left, or, with @unseen, was never used. The chunk is split.
  */
-static void sink_data(struct daxcow_pool *pool, struct entry e)
+void reclaim_put_part(struct daxcow_pool *pool, u64 slot, struct entry chunk,
+		      unsigned int i, bool unseen)
 {
-	struct desc *d = space_desc(pool, e.block);
-	u64 nr = is_chunk(e) ? DAXCOW_CHUNK_BLOCKS : 1;
+	struct entry e = entry_data(chunk.block + i);
 
-	if (desc_pending(d) || !reclaim_busy(pool, e.block, nr))
-		return;
-	desc_pending_add(d);
-	push_incoming(pool, queue_item(e));
+	owner_del(pool, slot, chunk);
+	if (!unseen) {
+		reclaim_parts(pool, chunk);
+		leave_now(pool, space_desc(pool, e.block));
+	}
+	if (!block_owners(pool, e.block))
+		reclaim_gone(pool, e);
 }
 
-/* Who has left the node has left its child @e. */
-static int sink(struct daxcow_pool *pool, u64 slot, struct entry e)
+/* ---- to be freed ---- */
+
+static void block_free(struct daxcow_pool *pool, u64 block)
 {
-	struct desc *d = space_desc(pool, e.block);
+	if (block_left(pool, block) || still_seen(pool, block, 1))
+		reclaim_gone(pool, entry_data(block));
+	else
+		space_free(pool, block);
+}
+
+/* Of a chunk that nobody names as a whole, what nobody names otherwise. */
+static void parts_free(struct daxcow_pool *pool, struct entry e)
+{
+	struct chunk *chunk = &pool->chunks[chunk_of(pool, e.block)];
 	u32 i;
 
-	if (e.type == DAXCOW_ENTRY_NODE) {
-		if (desc_pending(d) == DESC_PENDING_MAX)
-			return -EBUSY;
-		desc_pending_add(d);
-		push(&pool->ready, queue_item(e) | QUEUE_LEFT);
-	} else if (is_chunk(e) && pool->chunks[chunk_of(pool, e.block)].split) {
-		for (i = 0; i < DAXCOW_CHUNK_BLOCKS; i++)
-			sink_data(pool, (struct entry) {
-				.type = DAXCOW_ENTRY_DATA,
-				.block = e.block + i,
-			});
-	} else {
-		sink_data(pool, e);
+	/* the split goes away with the last block that is freed */
+	for (i = 0; i < DAXCOW_CHUNK_BLOCKS && chunk->split; i++) {
+		const struct desc *d = &chunk->split->desc[i];
+
+		if (desc_kind(d) == KIND_DATA && !desc_count(d))
+			block_free(pool, e.block + i);
 	}
-	return 0;
 }
 
-/* The node has no owner, and owns its child @e no more. */
-static int dismantle(struct daxcow_pool *pool, u64 slot, struct entry e)
+static void chunk_free(struct daxcow_pool *pool, struct entry e)
 {
-	reclaim_put_now(pool, slot, e);
-	return 0;
+	struct chunk *chunk = &pool->chunks[chunk_of(pool, e.block)];
+
+	if (chunk->split)
+		parts_free(pool, e);
+	else if (state_left(pool, desc_state(&chunk->desc)) ||
+		 still_seen(pool, e.block, DAXCOW_CHUNK_BLOCKS))
+		reclaim_gone(pool, e);
+	else
+		space_free_chunk(pool, e.block);
+}
+
+/*
+ * @slot names @e no more, and nobody can have seen it there for a grace period; with
+ * @unseen, nobody ever has.
+ */
+static void put_now(struct daxcow_pool *pool, u64 slot, struct entry e, bool unseen)
+{
+	struct chunk *chunk = &pool->chunks[chunk_of(pool, e.block)];
+	struct desc *d = entry_desc(pool, e);
+	struct node *node = desc_node(d);
+
+	if (e.type == DAXCOW_ENTRY_NONE || !owner_del(pool, slot, e))
+		return;
+	if (node) {
+		if (node->count == 1 && !unseen)
+			node->stale = true;
+		if (!node->count && node->left > pool->ended)
+			reclaim_gone(pool, e);
+		else if (!node->count)
+			wait_add_first(pool, &pool->ready, wait_item(e));
+		return;
+	}
+	if (!unseen && is_chunk(e))
+		chunk_open(chunk, true);
+	else if (!unseen)
+		desc_open(d);
+	if (is_chunk(e) && !desc_count(d))
+		chunk_free(pool, e);
+	else if (!is_chunk(e) && !block_owners(pool, e.block))
+		block_free(pool, e.block);
 }
 
 /**
- * children_each() - call @fn for the children of a node, from @slot on
+ * node_dismantle() - take what it names from a node that nobody owns
  * @pool:	the pool
- * @slot:	the first child; is moved on
+ * @node:	the node
  * @work:	how much may be done; is counted down
- * @fn:		may add to the queues one item, or one for each block of a chunk
+ * @unseen:	it was never published
  *
- * Return: 0 when all have been dealt with, -EAGAIN when there is more, -ENOMEM,
- * or what @fn returned. Then it can go on at @slot.
+ * Return: whether all is done, else it can go on.
  */
-static int children_each(struct daxcow_pool *pool, u64 *slot, long *work,
-			 int (*fn)(struct daxcow_pool *, u64, struct entry))
+static bool node_dismantle(struct daxcow_pool *pool, struct node *node, long *work,
+			   bool unseen)
 {
-	u64 block = slot_block(*slot);
-	unsigned int i = slot_index(*slot);
-	int level = desc_kind(space_desc(pool, block)) - KIND_NODE;
+	int level = desc_kind(space_desc(pool, node->block)) - KIND_NODE, ret;
 	struct entry e;
-	int ret;
 
-	for (; i < DAXCOW_NODE_ENTRIES; i++) {
-		size_t room;
+	for (; node->done < DAXCOW_NODE_ENTRIES; node->done++) {
+		u64 slot = slot_of(node->block, node->done);
 
-		*slot = slot_of(block, i);
 		if (*work <= 0)
-			return -EAGAIN;
+			return false;
 		--*work;
 		/* who is named by a damaged entry is not freed */
-		ret = tree_load(pool, *slot, level, &e);
+		ret = tree_load(pool, slot, level, &e);
 		/* if load has not read it either nobody is waiting to be told */
 		if (ret == -EIO && !pool->unknown)
 			pool->stale = true;
 		if (ret || e.type == DAXCOW_ENTRY_NONE)
 			continue;
-		room = is_chunk(e) ? DAXCOW_CHUNK_BLOCKS : 1;
-		*work -= room;
-		/* + 1: the node itself may have to go back */
-		ret = reclaim_reserve(pool, room + 1);
-		if (!ret)
-			ret = fn(pool, *slot, e);
-		if (ret)
-			return ret;
+		if (is_chunk(e))
+			*work -= DAXCOW_CHUNK_BLOCKS;
+		put_now(pool, slot, e, unseen);
 	}
-	return 0;
+	return true;
 }
 
-static int finish_node(struct daxcow_pool *pool, u64 item, long *work)
+/* One item that is ready. */
+static void run_one(struct daxcow_pool *pool, long *work, bool unseen)
 {
-	u64 slot = item & DESC_SLOT_MASK, block = slot_block(slot);
-	struct desc *d = space_desc(pool, block);
-	u64 left = item & QUEUE_LEFT;
-	int ret;
+	u64 item = wait_take(pool, &pool->ready), block;
+	struct entry e = wait_entry(pool, item);
+	struct desc *d = entry_desc(pool, e);
+	struct node *node = desc_node(d);
 
-	if (left) {
-		ret = children_each(pool, &slot, work, sink);
-		if (ret)
-			goto out_again;
-		left = 0;
-		slot = slot_of(block, 0);
-	}
-	if (desc_pending(d) == 1 && !desc_owners(d)) {
-		ret = children_each(pool, &slot, work, dismantle);
-		if (ret)
-			goto out_again;
-	}
-	desc_pending_del(d);
-	if (unused(d))
+	block = e.block;
+	--*work;
+	if (is_chunk(e)) {
+		*work -= DAXCOW_CHUNK_BLOCKS;
+		if (desc_kind(d) == KIND_GONE)
+			desc_set_kind(d, KIND_DATA);
+		chunk_free(pool, e);
+	} else if (node && desc_is_node(d)) {
+		/* below it comes first, so there is never much that is half done */
+		if (node_dismantle(pool, node, work, unseen))
+			space_free(pool, block);
+		else
+			wait_add_first(pool, &pool->ready, item);
+	} else if (node) {
 		space_free(pool, block);
-	return 0;
-
-out_again:
-	/* too many have left a child: some of these are dealt with first */
-	if (ret == -EBUSY)
-		push_incoming(pool, slot | left);
-	else
-		push(&pool->ready, slot | left);
-	return ret == -ENOMEM ? ret : 0;
+	} else {
+		desc_set_kind(d, KIND_DATA);
+		block_free(pool, block);
+	}
 }
 
-/* Whether an owner that left is to stay pending. */
-static bool held(struct daxcow_pool *pool, u64 block, u64 nr,
-		 const struct desc *d)
+/*
+ * What was never published is taken back at once, with all that is below it: blocks
+ * that DMA is writing to must be the origin's alone again when the lock is dropped.
+ * Not bounded.
+ */
+void reclaim_put_unseen(struct daxcow_pool *pool, u64 slot, struct entry e)
 {
-	return desc_owners(d) ? reclaim_busy(pool, block, nr) :
-				still_seen(pool, block, nr);
-}
+	u64 nr = pool->ready.nr;
+	long work = LONG_MAX;
 
-static void finish_block(struct daxcow_pool *pool, u64 block)
-{
-	struct desc *d = space_desc(pool, block);
-
-	if (desc_kind(d) == KIND_DATA && held(pool, block, 1, d)) {
-		push_incoming(pool, slot_of(block, 0));
-		return;
-	}
-	desc_pending_del(d);
-	if (unused(d))
-		space_free(pool, block);
-}
-
-static int finish_chunk(struct daxcow_pool *pool, u64 block)
-{
-	struct chunk *chunk = &pool->chunks[chunk_of(pool, block)];
-	u32 i;
-
-	if (!chunk->split) {
-		if (held(pool, block, DAXCOW_CHUNK_BLOCKS, &chunk->desc)) {
-			push_incoming(pool, slot_of(block, 0) | QUEUE_CHUNK);
-			return 0;
-		}
-		desc_pending_del(&chunk->desc);
-		if (unused(&chunk->desc))
-			space_free_chunk(pool, block);
-		return 0;
-	}
-	if (reclaim_reserve(pool, DAXCOW_CHUNK_BLOCKS)) {
-		push(&pool->ready, slot_of(block, 0) | QUEUE_CHUNK);
-		return -ENOMEM;
-	}
-	for (i = 0; i < DAXCOW_CHUNK_BLOCKS && chunk->split; i++)
-		finish_block(pool, block + i);
-	return 0;
+	put_now(pool, slot, e, true);
+	while (pool->ready.nr > nr)
+		run_one(pool, &work, true);
 }
 
 static int hold(struct daxcow_pool *pool, u64 block)
 {
-	struct desc *d = space_desc(pool, block);
-	u64 item = slot_of(block, 0);
-	int ret = 0;
+	int ret;
 
-	if (desc_kind(d) == KIND_FREE)
-		ret = space_take(pool, block, KIND_DATA);
-	d = space_desc(pool, block);
-	if (ret || desc_kind(d) != KIND_DATA || desc_pending(d))
+	if (desc_kind(space_desc(pool, block)) != KIND_FREE)
+		return 0;
+	ret = space_take(pool, block, KIND_DATA);
+	if (ret)
 		return ret;
-	if (!pool->chunks[chunk_of(pool, block)].split)
-		item = slot_of(block - chunk_index(pool, block), 0) | QUEUE_CHUNK;
-	desc_pending_add(d);
-	push(&pool->incoming, item);
+	desc_set_kind(space_desc(pool, block), KIND_GONE);
+	wait_add(pool, &pool->incoming, block);
 	return 0;
 }
 
 /*
- * Load: these are held, by whom is not known. It may be somebody who was an owner, so it
- * is as if one had just left: those that are free are not used before that has ended,
- * and others not written in place. Does not wake the host, which has no pool yet.
- * Returns 0 or -ENOMEM.
+ * Load: these are held, by whom is not known. Those that are free are not used before
+ * that has ended; of others somebody sees that they are held before they are written in
+ * place. Does not wake the host, which has no pool yet. Returns 0 or -ENOMEM.
  */
 int reclaim_hold(struct daxcow_pool *pool, const u64 *block, size_t nr)
 {
 	size_t i;
-	int ret = reclaim_reserve(pool, nr);
+	int ret = 0;
 
 	for (i = 0; i < nr && !ret; i++)
 		if (block[i] < pool->nr_blocks)
@@ -443,70 +557,31 @@ bool daxcow_reclaim_prepare(struct daxcow_pool *pool)
 	bool any;
 
 	mutex_lock(&pool->lock);
-	if (pool->incoming.nr &&
-	    !queue_room(&pool->ready, pool->incoming.nr)) {
-		memcpy(pool->ready.item + pool->ready.nr, pool->incoming.item,
-		       pool->incoming.nr * sizeof(u64));
-		pool->ready.nr += pool->incoming.nr;
-		pool->incoming.nr = 0;
+	any = pool->left || pool->incoming.nr || pool->ready.nr;
+	if (any) {
+		wait_append(pool, &pool->ready, &pool->incoming);
+		pool->closing = pool->epoch++;
+		pool->left = false;
 	}
-	any = pool->ready.nr;
 	mutex_unlock(&pool->lock);
 	return any;
-}
-
-/* Items move between the queues only while there is room for all. */
-static int run_one(struct daxcow_pool *pool, long *work)
-{
-	u64 item, block;
-	int ret = reclaim_reserve(pool, 1);
-
-	if (ret)
-		return ret;
-	item = pool->ready.item[--pool->ready.nr];
-	block = slot_block(item & DESC_SLOT_MASK);
-	if (item & QUEUE_CHUNK) {
-		*work -= DAXCOW_CHUNK_BLOCKS;
-		return finish_chunk(pool, block);
-	}
-	if (desc_is_node(space_desc(pool, block)))
-		return finish_node(pool, item, work);
-	--*work;
-	finish_block(pool, block);
-	return 0;
 }
 
 bool daxcow_reclaim_run(struct daxcow_pool *pool)
 {
 	long work = STEP_WORK;
-	int ret = 0;
 	bool more;
 
 	mutex_lock(&pool->lock);
-	while (work > 0 && pool->ready.nr && !ret)
-		ret = run_one(pool, &work);
-	more = pool->ready.nr && !ret;
+	if (pool->ended < pool->closing) {
+		pool->ended = pool->closing;
+		space_forget(pool, pool->nr_chunks / FORGET_BATCHES + 1);
+	}
+	while (work > 0 && pool->ready.nr)
+		run_one(pool, &work, false);
+	more = pool->ready.nr;
 	if (!pool->ready.nr && !pool->incoming.nr)
 		bad_known(pool);
 	mutex_unlock(&pool->lock);
 	return more;
-}
-
-/*
- * Finish what was added to ready since it had @nr items, which nobody can have
- * seen; the others may be in the middle of their grace period. Under the lock;
- * not bounded.
- */
-void reclaim_flush(struct daxcow_pool *pool, size_t nr)
-{
-	long work = LONG_MAX;
-
-	while (pool->ready.nr > nr && !run_one(pool, &work))
-		;
-}
-
-void reclaim_exit(struct daxcow_pool *pool)
-{
-	vfree(pool->incoming.item);
-	vfree(pool->ready.item);
 }

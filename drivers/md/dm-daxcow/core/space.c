@@ -18,6 +18,9 @@
  */
 #include "internal.h"
 
+/* Some changes' worth. */
+#define SPARE_NODES	(8 * (DAXCOW_MAX_LEVEL + 1))
+
 static u32 *chunk_list(struct daxcow_pool *pool, bool partial)
 {
 	return partial ? &pool->partial_chunks : &pool->free_chunks;
@@ -68,20 +71,87 @@ static struct split *split_alloc(struct daxcow_pool *pool)
 {
 	struct split *s = kvzalloc(sizeof(*s), GFP_KERNEL);
 
-	if (s)
-		pool->nr_splits++;
+	if (!s)
+		return NULL;
+	/* two pages, and nothing that is lost to rounding */
+	s->desc = kvcalloc(DAXCOW_CHUNK_BLOCKS, sizeof(*s->desc), GFP_KERNEL);
+	if (!s->desc) {
+		kvfree(s);
+		return NULL;
+	}
+	pool->nr_splits++;
 	return s;
 }
 
 static void split_free(struct daxcow_pool *pool, struct split *s)
 {
-	u32 i;
-
-	for (i = 0; i < DAXCOW_CHUNK_BLOCKS; i++)
-		desc_drop(&s->desc[i]);
+	kvfree(s->desc);
 	kvfree(s);
 	pool->nr_splits--;
 }
+
+/* ---- nodes ---- */
+
+static bool has_node(enum kind kind)
+{
+	return kind_is_node(kind) || kind == KIND_RECORD;
+}
+
+static void spare_add(struct daxcow_pool *pool, struct node *node)
+{
+	node->next = pool->spare;
+	pool->spare = node;
+	pool->nr_spare++;
+}
+
+/*
+ * A write needs some of them, and one that fails for want of memory shuts a file system
+ * down. So there are always some in store, which is filled up when it can be.
+ */
+static struct node *node_alloc(struct daxcow_pool *pool, u64 block)
+{
+	struct node *node = kvzalloc(sizeof(*node), GFP_KERNEL), *more;
+
+	if (node && pool->nr_spare < SPARE_NODES) {
+		more = kvzalloc(sizeof(*more), GFP_KERNEL);
+		if (more)
+			spare_add(pool, more);
+	}
+	if (!node && pool->spare) {
+		node = pool->spare;
+		pool->spare = node->next;
+		pool->nr_spare--;
+		memset(node, 0, sizeof(*node));
+	}
+	if (!node)
+		return NULL;
+	node->block = block;
+	pool->nr_nodes++;
+	return node;
+}
+
+static void node_free(struct daxcow_pool *pool, struct node *node)
+{
+	family_leave(pool, node);
+	if (pool->nr_spare < SPARE_NODES)
+		spare_add(pool, node);
+	else
+		kvfree(node);
+	pool->nr_nodes--;
+}
+
+/* What is free has no owners, and no more than its kind. */
+static void desc_clear(struct daxcow_pool *pool, struct desc *d, struct entry e)
+{
+	struct node *node = desc_node(d);
+
+	owner_drop(pool, e);
+	if (node)
+		node_free(pool, node);
+	memset(d, 0, sizeof(*d));
+}
+
+/* ---- splits ---- */
 
 static void split_set_free(struct split *s, u32 i)
 {
@@ -96,8 +166,8 @@ static void split_clear_free(struct split *s, u32 i)
 }
 
 /*
- * Give each block of a chunk its own descriptor. The owners of the whole
- * become owners of each; so do those that left and wait. Returns 0, -ENOMEM.
+ * Give each block of a chunk its own descriptor. Entries that name the whole are
+ * counted there as before. Returns 0, -ENOMEM.
  */
 int space_split(struct daxcow_pool *pool, u32 c)
 {
@@ -115,20 +185,20 @@ int space_split(struct daxcow_pool *pool, u32 c)
 			split_set_free(s, i);
 		chunk_free_del(pool, c);
 		chunk_list_add(pool, c, true);
-	} else {
-		for (i = 0; i < DAXCOW_CHUNK_BLOCKS; i++)
-			if (desc_copy(&s->desc[i], &chunk->desc))
-				goto out_free;
-		desc_drop(&chunk->desc);
 	}
-	for (i = 0; i < DAXCOW_CHUNK_BLOCKS; i++)
-		s->gen[i] = chunk->gen;
+	for (i = 0; i < DAXCOW_CHUNK_BLOCKS; i++) {
+		struct desc *d = &s->desc[i];
+
+		if (chunk_is_free(chunk))
+			continue;
+		/* one that waits as a whole goes on to do so, see reclaim.c */
+		desc_set_kind(d, desc_kind(&chunk->desc) == KIND_GONE ?
+				 KIND_DATA : desc_kind(&chunk->desc));
+		desc_set_state(d, desc_state(&chunk->desc));
+		d->gen = chunk->desc.gen;
+	}
 	chunk->split = s;
 	return 0;
-
-out_free:
-	split_free(pool, s);
-	return -ENOMEM;
 }
 
 /* Make a chunk at an edge: blocks outside of [first, end) do not exist. */
@@ -187,14 +257,23 @@ int space_init(struct daxcow_pool *pool, u64 nr_blocks)
 
 void space_exit(struct daxcow_pool *pool)
 {
-	u32 c;
+	u32 c, i;
 
 	for (c = 0; c < pool->nr_chunks && pool->chunks; c++) {
-		desc_drop(&pool->chunks[c].desc);
-		if (pool->chunks[c].split)
-			split_free(pool, pool->chunks[c].split);
+		struct split *s = pool->chunks[c].split;
+
+		for (i = 0; s && i < DAXCOW_CHUNK_BLOCKS; i++)
+			kvfree(desc_node(&s->desc[i]));
+		if (s)
+			split_free(pool, s);
 	}
 	vfree(pool->chunks);
+	while (pool->spare) {
+		struct node *node = pool->spare;
+
+		pool->spare = node->next;
+		kvfree(node);
+	}
 }
 
 /* The blocks of the last chunk that now exist. */
@@ -272,7 +351,7 @@ struct desc *space_desc(struct daxcow_pool *pool, u64 block)
 static void count_kind(struct daxcow_pool *pool, enum kind kind, s64 nr)
 {
 	pool->nr_free -= nr;
-	if (kind == KIND_DATA)
+	if (kind == KIND_DATA || kind == KIND_GONE)
 		pool->nr_data += nr;
 	else if (kind == KIND_BAD)
 		pool->nr_retired += nr;
@@ -280,15 +359,25 @@ static void count_kind(struct daxcow_pool *pool, enum kind kind, s64 nr)
 		pool->nr_meta += nr;
 }
 
-static void block_take(struct daxcow_pool *pool, u32 c, u32 i, enum kind kind)
+/* Returns 0, or -ENOMEM for a node. */
+static int block_take(struct daxcow_pool *pool, u32 c, u32 i, enum kind kind)
 {
 	struct split *s = pool->chunks[c].split;
+	struct node *node = NULL;
 
+	if (has_node(kind)) {
+		node = node_alloc(pool, chunk_block(pool, c) + i);
+		if (!node)
+			return -ENOMEM;
+	}
 	split_clear_free(s, i);
 	if (!s->nr_free)
 		chunk_list_del(pool, c, true);
 	desc_set_kind(&s->desc[i], kind);
+	if (node)
+		s->desc[i].node = node;
 	count_kind(pool, kind, 1);
+	return 0;
 }
 
 /* Whether @nr more blocks may be taken for data, the reserve kept. */
@@ -316,10 +405,14 @@ int space_alloc(struct daxcow_pool *pool, enum kind kind, u64 *block)
 	for (w = 0; !s->free[w]; w++)
 		;
 	w = w * 64 + __ffs64(s->free[w]);
-	block_take(pool, c, w, kind);
+	ret = block_take(pool, c, w, kind);
+	if (ret)
+		return ret;
 	*block = chunk_block(pool, c) + w;
-	if (kind == KIND_DATA)
+	if (kind == KIND_DATA) {
 		space_touch(pool, *block, 1);
+		desc_set_state(&s->desc[w], STATE_CLAIMED);
+	}
 	return 0;
 }
 
@@ -338,7 +431,7 @@ void space_settle(struct daxcow_pool *pool, u32 c)
 		return;
 	if (daxcow_bad_find(pool, block, DAXCOW_CHUNK_BLOCKS) ==
 	    DAXCOW_CHUNK_BLOCKS) {
-		desc_drop(&chunk->desc);
+		desc_clear(pool, &chunk->desc, entry_chunk(block));
 		count_kind(pool, KIND_BAD, -(s64)DAXCOW_CHUNK_BLOCKS);
 		chunk_free_add(pool, c);
 		return;
@@ -354,7 +447,7 @@ void space_settle(struct daxcow_pool *pool, u32 c)
 			count_kind(pool, KIND_BAD, -1);
 		}
 	}
-	desc_drop(&chunk->desc);
+	desc_clear(pool, &chunk->desc, entry_chunk(block));
 	chunk->split = s;
 	if (s->nr_free)
 		chunk_list_add(pool, c, true);
@@ -391,6 +484,7 @@ int space_alloc_chunk(struct daxcow_pool *pool, u64 *block)
 		return -ENOSPC;
 	chunk_free_del(pool, c);
 	desc_set_kind(&pool->chunks[c].desc, KIND_DATA);
+	desc_set_state(&pool->chunks[c].desc, STATE_CLAIMED);
 	count_kind(pool, KIND_DATA, DAXCOW_CHUNK_BLOCKS);
 	*block = chunk_block(pool, c);
 	space_touch(pool, *block, DAXCOW_CHUNK_BLOCKS);
@@ -403,9 +497,7 @@ int space_take(struct daxcow_pool *pool, u64 block, enum kind kind)
 	u32 c = chunk_of(pool, block);
 	int ret = space_split(pool, c);
 
-	if (!ret)
-		block_take(pool, c, chunk_index(pool, block), kind);
-	return ret;
+	return ret ? ret : block_take(pool, c, chunk_index(pool, block), kind);
 }
 
 /*
@@ -429,7 +521,7 @@ int space_take_chunk(struct daxcow_pool *pool, u64 block)
 		enum kind kind = desc_kind(&chunk->split->desc[i]);
 
 		if (kind == KIND_FREE)
-			block_take(pool, c, i, KIND_DATA);
+			(void)block_take(pool, c, i, KIND_DATA);
 		else if (kind != KIND_DATA)
 			return -EBUSY;
 	}
@@ -443,7 +535,7 @@ void space_free(struct daxcow_pool *pool, u64 block)
 	struct split *s = pool->chunks[c].split;
 
 	count_kind(pool, desc_kind(&s->desc[i]), -1);
-	desc_drop(&s->desc[i]);
+	desc_clear(pool, &s->desc[i], entry_data(block));
 	if (bad_test(pool, block)) {
 		desc_set_kind(&s->desc[i], KIND_BAD);
 		count_kind(pool, KIND_BAD, 1);
@@ -457,6 +549,7 @@ void space_free(struct daxcow_pool *pool, u64 block)
 	chunk_list_del(pool, c, true);
 	pool->chunks[c].split = NULL;
 	split_free(pool, s);
+	desc_clear(pool, &pool->chunks[c].desc, entry_chunk(chunk_block(pool, c)));
 	chunk_free_add(pool, c);
 }
 
@@ -465,7 +558,7 @@ void space_free_chunk(struct daxcow_pool *pool, u64 block)
 	u64 end = block + DAXCOW_CHUNK_BLOCKS;
 	u32 c = chunk_of(pool, block);
 
-	desc_drop(&pool->chunks[c].desc);
+	desc_clear(pool, &pool->chunks[c].desc, entry_chunk(block));
 	count_kind(pool, KIND_DATA, -(s64)DAXCOW_CHUNK_BLOCKS);
 	chunk_free_add(pool, c);
 	/* there was no memory to split it when they failed */
@@ -484,10 +577,10 @@ void space_touch(struct daxcow_pool *pool, u64 block, u64 nr)
 		u32 i = chunk_index(pool, block);
 
 		if (!chunk->split) {
-			chunk->gen = pool->gen;
+			chunk->desc.gen = pool->gen;
 			block += DAXCOW_CHUNK_BLOCKS - i;
 		} else {
-			chunk->split->gen[i] = pool->gen;
+			chunk->split->desc[i].gen = pool->gen;
 			block++;
 		}
 	}
@@ -496,18 +589,35 @@ void space_touch(struct daxcow_pool *pool, u64 block, u64 nr)
 /* Nobody can be writing to the block, or to all of its chunk while that is whole. */
 void space_rest(struct daxcow_pool *pool, u64 block)
 {
-	struct chunk *chunk = &pool->chunks[chunk_of(pool, block)];
-
-	if (chunk->split)
-		chunk->split->gen[chunk_index(pool, block)] = 0;
-	else
-		chunk->gen = 0;
+	space_desc(pool, block)->gen = 0;
 }
 
 u32 space_gen(struct daxcow_pool *pool, u64 block)
 {
-	const struct chunk *chunk = &pool->chunks[chunk_of(pool, block)];
+	return space_desc(pool, block)->gen;
+}
 
-	return chunk->split ? chunk->split->gen[chunk_index(pool, block)] :
-			      chunk->gen;
+static void desc_forget(const struct daxcow_pool *pool, struct desc *d)
+{
+	if (desc_state(d) >= STATE_LEFT && !state_left(pool, desc_state(d)))
+		desc_set_state(d, STATE_OPEN);
+}
+
+/*
+ * A descriptor has room for a part of the number of an epoch only, which comes back.
+ * So all are visited, @nr chunks at a time, before it does.
+ */
+void space_forget(struct daxcow_pool *pool, u32 nr)
+{
+	u32 i;
+
+	for (; nr; nr--) {
+		struct chunk *chunk = &pool->chunks[pool->forget];
+
+		desc_forget(pool, &chunk->desc);
+		for (i = 0; chunk->split && i < DAXCOW_CHUNK_BLOCKS; i++)
+			desc_forget(pool, &chunk->split->desc[i]);
+		if (++pool->forget == pool->nr_chunks)
+			pool->forget = 0;
+	}
 }

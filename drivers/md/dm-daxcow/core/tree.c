@@ -27,6 +27,15 @@ static bool entry_legal(struct entry e, int level)
 	return e.type == DAXCOW_ENTRY_DATA && e.level == level && level <= 1;
 }
 
+/* Whether an entry whose check is right may be in a node of @level. */
+bool tree_legal(const struct daxcow_pool *pool, u64 raw, int level)
+{
+	struct entry e = entry_decode(raw);
+
+	return !(raw & DAXCOW_ENTRY_RSVD_MASK) && entry_legal(e, level) &&
+	       e.block && e.block < READ_ONCE(pool->nr_blocks);
+}
+
 /*
  * Read and check the entry at @slot, which is in a node of @level, or
  * ROOT_LEVEL. Load has checked it once, but memory can fail since. Returns 0,
@@ -43,11 +52,8 @@ int tree_load(struct daxcow_pool *pool, u64 slot, int level, struct entry *e)
 	*e = entry_decode(raw);
 	if (!raw)
 		return 0;
-	if (!entry_check(&pool->crc, slot, raw) ||
-	    raw & DAXCOW_ENTRY_RSVD_MASK || !entry_legal(*e, level) ||
-	    !e->block || e->block >= READ_ONCE(pool->nr_blocks))
-		return -EUCLEAN;
-	return 0;
+	return entry_check(&pool->crc, slot, raw) && tree_legal(pool, raw, level) ?
+	       0 : -EUCLEAN;
 }
 
 /* From an entry that names a node to the one for @vblk inside of it. */
@@ -82,7 +88,7 @@ int tree_find(struct daxcow_pool *pool, u64 root_slot, u64 vblk, int level,
 	}
 	p->level = p->e.level + 1;
 	while (p->level > level && p->e.type == DAXCOW_ENTRY_NODE) {
-		if (!desc_exclusive(space_desc(pool, p->e.block)))
+		if (!node_own(pool, desc_node(space_desc(pool, p->e.block))))
 			p->shared = true;
 		ret = tree_step(pool, p, vblk);
 		if (ret)
@@ -192,11 +198,6 @@ int tree_mapped(struct daxcow_pool *pool, struct entry e, u64 *mapped)
 	return 0;
 }
 
-static bool block_exclusive(struct daxcow_pool *pool, u64 block)
-{
-	return desc_exclusive(space_desc(pool, block));
-}
-
 /* Add up one level 1 entry, or what stands in its place. */
 static int usage_step(struct daxcow_pool *pool, u64 root_slot, u64 *vblk,
 		      struct daxcow_usage *u)
@@ -224,11 +225,11 @@ static int usage_step(struct daxcow_pool *pool, u64 root_slot, u64 *vblk,
 		u->huge += DAXCOW_CHUNK_BLOCKS;
 		u->highest = *vblk - 1;
 		for (; n < DAXCOW_CHUNK_BLOCKS && !p.shared; n++)
-			u->exclusive += block_exclusive(pool, p.e.block + n);
+			u->exclusive += block_own(pool, p.e.block + n);
 	} else if (p.e.type == DAXCOW_ENTRY_NODE) {
 		u64 node = p.e.block;
 
-		p.shared |= !block_exclusive(pool, node);
+		p.shared |= !node_own(pool, desc_node(space_desc(pool, node)));
 		u->nodes += !p.shared;
 		for (; n < DAXCOW_NODE_ENTRIES; n++) {
 			ret = tree_load(pool, slot_of(node, n), 0, &p.e);
@@ -239,7 +240,7 @@ static int usage_step(struct daxcow_pool *pool, u64 root_slot, u64 *vblk,
 			u->mapped++;
 			u->highest = base + n;
 			u->exclusive += !p.shared &&
-					block_exclusive(pool, p.e.block);
+					block_own(pool, p.e.block);
 		}
 	}
 	return 0;

@@ -38,14 +38,14 @@ u32 daxcow_generation(struct daxcow_pool *pool)
 
 /*
  * Runs, while they are collected: @nr are complete, what was found since then follows
- * as single blocks and chunks, up to @found. The owners of @node are in @domain.
+ * as single blocks and chunks, up to @found. The owners on @line are in @domain.
  */
 struct list {
 	struct daxcow_pool *pool;
 	struct daxcow_used *at;
 	size_t nr, found, room;
 	u32 since, domain;
-	u64 node;
+	u64 line;
 };
 
 static int first_path(void *arg, struct daxcow_pool *pool, const struct way_up *p)
@@ -59,48 +59,34 @@ static int first_path(void *arg, struct daxcow_pool *pool, const struct way_up *
 	return 1;
 }
 
-static u32 domain_of(struct list *l, u64 block, const struct desc *d)
+static u32 domain_of(struct list *l, u64 block)
 {
-	u64 node = slot_block(desc_owner(d, 0));
+	u64 line = owner_line(l->pool, block);
 
-	if (node != l->node) {
+	if (line != l->line) {
 		l->domain = 0;
 		paths_each(l->pool, block, first_path, &l->domain);
-		l->node = node;
+		l->line = line;
 	}
 	return l->domain;
 }
 
 /* @own: a block of it has one owner, who may be writing. */
-static void found(struct list *l, struct daxcow_used *u, const struct desc *d,
-		  bool own)
+static void found(struct list *l, struct daxcow_used *u, bool own)
 {
 	if (u->generation < l->since)
 		return;
-	u->domain = domain_of(l, u->block, d);
+	u->domain = domain_of(l, u->block);
 	u->bad = daxcow_bad_find(l->pool, u->block, u->nr) < u->nr;
 	u->hot = own;
 	l->at[l->found++] = *u;
-}
-
-static bool mapped_whole(struct daxcow_pool *pool, const struct desc *d)
-{
-	u32 i;
-
-	if (desc_kind(d) != KIND_DATA)
-		return false;
-	for (i = 0; i < desc_owners(d); i++)
-		if (slot_level(pool, desc_owner(d, i)) == 1)
-			return true;
-	return false;
 }
 
 /* A chunk that somebody maps as a whole, at @block. */
 static void find_chunk(struct list *l, const struct chunk *chunk, u64 block)
 {
 	const struct desc *d = chunk->split ? chunk->split->desc : &chunk->desc;
-	const u32 *gen = chunk->split ? chunk->split->gen : &chunk->gen;
-	u32 i, n = chunk->split ? DAXCOW_CHUNK_BLOCKS : 1;
+	u32 i, n = chunk->split ? DAXCOW_CHUNK_BLOCKS : 1, owners;
 	struct daxcow_used u = {
 		.block = block,
 		.nr = DAXCOW_CHUNK_BLOCKS,
@@ -109,11 +95,12 @@ static void find_chunk(struct list *l, const struct chunk *chunk, u64 block)
 	bool own = false;
 
 	for (i = 0; i < n; i++) {
-		u.owners = max(u.owners, desc_owners(&d[i]));
-		u.generation = max(u.generation, gen[i]);
-		own |= desc_owners(&d[i]) == 1;
+		owners = block_owners(l->pool, block + i);
+		u.owners = max(u.owners, owners);
+		u.generation = max(u.generation, d[i].gen);
+		own |= owners == 1;
 	}
-	found(l, &u, d, own);
+	found(l, &u, own);
 }
 
 /* @nr blocks of it that begin at @block, or as many as there is room for. */
@@ -124,15 +111,14 @@ static u32 find_blocks(struct list *l, const struct split *split, u64 block,
 
 	for (i = 0; i < nr && l->found < l->room; i++) {
 		const struct desc *d = &split->desc[first + i];
-		struct daxcow_used u = {
-			.block = block + i,
-			.nr = 1,
-			.owners = desc_owners(d),
-			.generation = split->gen[first + i],
-		};
+		struct daxcow_used u = { .block = block + i, .nr = 1 };
 
-		if (desc_kind(d) == KIND_DATA && u.owners)
-			found(l, &u, d, u.owners == 1);
+		if (desc_kind(d) != KIND_DATA)
+			continue;
+		u.owners = desc_count(d);
+		u.generation = d->gen;
+		if (u.owners)
+			found(l, &u, u.owners == 1);
 	}
 	return i;
 }
@@ -147,8 +133,7 @@ static u64 step(struct list *l, u64 block, u64 end)
 			&l->pool->chunks[chunk_of(l->pool, block)];
 		u32 i = chunk_index(l->pool, block), rest = DAXCOW_CHUNK_BLOCKS - i;
 
-		if (mapped_whole(l->pool, chunk->split ? chunk->split->desc :
-							 &chunk->desc)) {
+		if (desc_count(&chunk->desc)) {
 			find_chunk(l, chunk, block - i);
 			n = DAXCOW_CHUNK_BLOCKS;
 			block += rest;
@@ -199,7 +184,7 @@ size_t daxcow_used(struct daxcow_pool *pool, u64 *start, u64 end, u32 since,
 		.at = at,
 		.room = room,
 		.since = since,
-		.node = ~0ULL,
+		.line = ~0ULL,
 	};
 	u32 i;
 
@@ -208,7 +193,7 @@ size_t daxcow_used(struct daxcow_pool *pool, u64 *start, u64 end, u32 since,
 		mutex_lock(&pool->lock);
 		*start = step(&l, *start, end);
 		/* nodes can become others' without it */
-		l.node = ~0ULL;
+		l.line = ~0ULL;
 		mutex_unlock(&pool->lock);
 		join(&l, hot, ctx);
 	}

@@ -51,8 +51,7 @@ static int record_new(struct daxcow_pool *pool, struct daxcow_record *r,
 		return ret;
 	r->root = 0;
 	if (root.type != DAXCOW_ENTRY_NONE) {
-		ret = desc_owner_add(space_desc(pool, root.block),
-				     root_slot(*block));
+		ret = owner_add(pool, root_slot(*block), root);
 		if (ret) {
 			space_free(pool, *block);
 			return ret;
@@ -73,18 +72,15 @@ static int record_root(struct daxcow_pool *pool, u64 record, struct entry *e)
 /*
  * Take back a record that was never published, with whatever tree it got, at
  * once: blocks that DMA is writing to must be the origin's alone again when
- * the lock is dropped. The caller has reserved room.
+ * the lock is dropped.
  */
 static void record_undo(struct daxcow_pool *pool, u64 record)
 {
 	struct entry e = entry_decode(pm_load(slot_word(pool,
 							root_slot(record))));
-	size_t nr = pool->ready.nr;
 
-	if (e.type != DAXCOW_ENTRY_NONE)
-		reclaim_put_now(pool, root_slot(record), e);
+	reclaim_put_unseen(pool, root_slot(record), e);
 	space_free(pool, record);
-	reclaim_flush(pool, nr);
 }
 
 static bool desc_valid(const struct daxcow_volume_desc *d)
@@ -150,8 +146,6 @@ static int snapshot_one(struct daxcow_pool *pool, struct daxcow_record *r,
 		ret = record_read(pool, origin, d->origin, r);
 	if (!ret)
 		ret = record_root(pool, origin, &root);
-	if (!ret)
-		ret = reclaim_reserve(pool, d->nr_pinned * 2 + 2);
 	if (ret)
 		return ret;
 	t.size = le64_to_cpu(r->size);
@@ -238,8 +232,8 @@ int daxcow_snapshot(struct daxcow_pool *pool,
 
 static void put_record(struct daxcow_pool *pool, u64 record)
 {
-	/* it has no owner left: what is put is the reader who may look at it */
-	reclaim_put(pool, 0, (struct entry) {
+	/* the directory names it no more: what is waited for is who looks at it */
+	reclaim_gone(pool, (struct entry) {
 		.type = DAXCOW_ENTRY_RECORD,
 		.block = record,
 	});
@@ -260,13 +254,6 @@ static int delete_locked(struct daxcow_pool *pool, u32 id, bool lost,
 		return -EBUSY;
 	if (!lost)
 		ret = record_root(pool, record, &root);
-	else if (root.type != DAXCOW_ENTRY_NONE &&
-		 !desc_owner_has(space_desc(pool, root.block), root_slot(record)))
-		ret = -ENOENT;
-	if (!ret)
-		ret = reclaim_reserve(pool, 2);
-	if (!ret && !reclaim_can_put(pool, root))
-		ret = -EBUSY;
 	if (!ret)
 		ret = dir_publish(pool, &c, 1);
 	if (ret)
@@ -277,57 +264,31 @@ static int delete_locked(struct daxcow_pool *pool, u32 id, bool lost,
 	return 0;
 }
 
-/* The node of a chunk that @slot owns. */
-static bool chunk_find_root(struct daxcow_pool *pool, u32 c, u64 slot,
-			    struct entry *root)
-{
-	const struct split *s = pool->chunks[c].split;
-	u32 i;
-
-	for (i = 0; s && i < DAXCOW_CHUNK_BLOCKS; i++) {
-		const struct desc *d = &s->desc[i];
-
-		if (!desc_is_node(d) || !desc_owner_has(d, slot))
-			continue;
-		*root = (struct entry) {
-			.type = DAXCOW_ENTRY_NODE,
-			.level = desc_kind(d) - KIND_NODE,
-			.block = chunk_block(pool, c) + i,
-		};
-		return true;
-	}
-	return false;
-}
-
 /*
- * The volume's record is bad: the reverse map has to tell what the root entry did. In
- * steps: it is not open, so its root stays, or is gone with the volume. When the
- * record was bad at load already, nothing is found, nor owned by it.
+ * The volume's record is bad: memory knows what the root entry did name. When the
+ * record was bad at load already nothing is known, nor owned by it.
  */
 static int delete_lost(struct daxcow_pool *pool, u32 id)
 {
 	struct entry root = { .type = DAXCOW_ENTRY_NONE };
-	bool found = false;
+	const struct node *node;
 	u64 slot, record;
-	u32 c = 0;
 	int ret;
 
-	do {
-		mutex_lock(&pool->lock);
-		ret = dir_find(pool, id, &slot, &record);
-		if (!ret && volume_find_open(pool, id))
-			ret = -EBUSY;
-		if (!ret && !bad_test(pool, record))
-			ret = -EIO;
-		if (!ret && c < pool->nr_chunks)
-			found = chunk_find_root(pool, c++, root_slot(record),
-						&root);
-		if (!ret && (found || c == pool->nr_chunks))
-			ret = delete_locked(pool, id, true, root) ?: 1;
-		mutex_unlock(&pool->lock);
-		cond_resched();
-	} while (!ret);
-	return min(ret, 0);
+	ret = dir_find(pool, id, &slot, &record);
+	if (ret)
+		return ret;
+	if (!bad_test(pool, record))
+		return -EIO;
+	node = desc_node(space_desc(pool, record));
+	if (node->root)
+		root = (struct entry) {
+			.type = DAXCOW_ENTRY_NODE,
+			.level = desc_kind(space_desc(pool, node->root)) -
+				 KIND_NODE,
+			.block = node->root,
+		};
+	return delete_locked(pool, id, true, root);
 }
 
 int daxcow_delete(struct daxcow_pool *pool, u32 id)
@@ -339,8 +300,10 @@ int daxcow_delete(struct daxcow_pool *pool, u32 id)
 		ret = -EROFS;
 	else
 		ret = delete_locked(pool, id, false, (struct entry) { .level = 0 });
+	if (ret == -EIO)
+		ret = delete_lost(pool, id);
 	mutex_unlock(&pool->lock);
-	return ret == -EIO ? delete_lost(pool, id) : ret;
+	return ret;
 }
 
 /* The id gets a record with another's root and size; the old root is put. */
@@ -375,10 +338,6 @@ static int rollback_locked(struct daxcow_pool *pool, struct daxcow_record *r,
 	if (!ret && r->domain != domain)
 		ret = -EXDEV;
 	r->size = size;
-	if (!ret)
-		ret = reclaim_reserve(pool, 3);
-	if (!ret && !reclaim_can_put(pool, old))
-		ret = -EBUSY;
 	if (!ret)
 		ret = record_new(pool, r, root, &c.record);
 	if (ret)
@@ -434,13 +393,11 @@ static int resize_locked(struct daxcow_pool *pool, struct daxcow_record *r,
 		ret = record_read(pool, record, id, r);
 	if (!ret)
 		ret = record_root(pool, record, &root);
-	if (!ret)
-		ret = reclaim_reserve(pool, 3);
 	if (ret)
 		return ret;
 	old = le64_to_cpu(r->size);
 	cut = size && (!old || size < old) && root.type != DAXCOW_ENTRY_NONE;
-	if ((vol && cut) || !reclaim_can_put(pool, root))
+	if (vol && cut)
 		return -EBUSY;
 	r->size = cpu_to_le64(size);
 	ret = record_new(pool, r, root, &c.record);
@@ -451,8 +408,6 @@ static int resize_locked(struct daxcow_pool *pool, struct daxcow_record *r,
 		ret = cow_discard(pool, &t, size,
 				  DAXCOW_MAX_VOLUME_BLOCKS - size);
 	if (!ret)
-		ret = reclaim_reserve(pool, 3);
-	if (!ret)
 		ret = dir_publish(pool, &c, 1);
 	if (ret) {
 		record_undo(pool, c.record);
@@ -461,7 +416,7 @@ static int resize_locked(struct daxcow_pool *pool, struct daxcow_record *r,
 	if (cut)
 		reclaim_put(pool, root_slot(record), root);
 	else if (root.type != DAXCOW_ENTRY_NONE)
-		desc_owner_del(space_desc(pool, root.block), root_slot(record));
+		owner_del(pool, root_slot(record), root);
 	put_record(pool, record);
 	if (vol) {
 		WRITE_ONCE(vol->root_slot, root_slot(c.record));

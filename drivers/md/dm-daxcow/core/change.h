@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * One change of a volume's tree: see change.c. A part of internal.h.
+ */
+#ifndef DAXCOW_CHANGE_H
+#define DAXCOW_CHANGE_H
+
+/**
+ * struct tree - what a change works on: a volume's, or a record's that is not
+ *		 published yet
+ * @root_slot:	its root entry
+ * @size:	expected size in blocks, or 0
+ * @mapped:	blocks, kept up to date
+ * @unseen:	not published yet
+ */
+struct tree {
+	u64 root_slot;
+	u64 size;
+	s64 mapped;
+	bool unseen;
+};
+
+/**
+ * struct change - one replacement, from the walk to the publish
+ * @at:		entry to publish at
+ * @vblk:	what is replaced
+ * @target:	level of the new entry: 0 a block, 1 a chunk
+ * @old:	what is mapped there now, at level @target or above
+ * @new:	what will be
+ * @node:	new nodes, by level, @target .. @at.level - 1
+ * @built:	levels from @at.level - 1 down to this one have been filled
+ * @unseen:	the tree is not published: no reader can have come through it
+ * @own:	what is mapped now is this volume's own already
+ */
+struct change {
+	struct place at;
+	u64 vblk;
+	int target;
+	struct entry old;
+	struct entry new;
+	u64 node[DAXCOW_MAX_LEVEL + 1];
+	int built;
+	bool unseen;
+	bool own;
+};
+
+int change_find_old(struct daxcow_pool *pool, struct change *c);
+int change_apply(struct daxcow_pool *pool, struct change *c);
+int change_find(struct daxcow_pool *pool, struct tree *t, u64 vblk,
+		struct place *p);
+int change_find_to_map(struct daxcow_pool *pool, struct tree *t, u64 vblk,
+		       struct place *p);
+
+/* ---- break sharing (cow.c) ---- */
+
+int cow_copy(struct daxcow_pool *pool, struct tree *t, u64 vblk);
+
+/* ---- unmap (discard.c) ---- */
+
+int cow_discard(struct daxcow_pool *pool, struct tree *t, u64 vblk, u64 nr);
+
+static inline struct tree volume_tree(const struct daxcow_volume *vol)
+{
+	return (struct tree) {
+		.root_slot = vol->root_slot,
+		.size = vol->size,
+		.mapped = vol->mapped,
+	};
+}
+
+/* A range of a volume that there can be. */
+static inline bool range_ok(u64 vblk, u64 nr)
+{
+	return nr && nr <= DAXCOW_MAX_VOLUME_BLOCKS &&
+	       vblk <= DAXCOW_MAX_VOLUME_BLOCKS - nr;
+}
+
+#endif /* DAXCOW_CHANGE_H */

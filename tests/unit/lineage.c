@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Many owners: what they cost, that they are found, and what a table is for that is
+ * damaged.
+ */
+#define BLOCKS	(CHUNK * 4096)
+#include "rig.h"
+#include "internal.h"
+
+#define CLONES	300
+
+static struct daxcow_pool_info info_of(struct rig *r)
+{
+	struct daxcow_pool_info i;
+
+	daxcow_pool_info(r->pool, &i);
+	return i;
+}
+
+static void make(struct rig *r, u32 origin, u32 id)
+{
+	struct daxcow_volume_desc d = { .id = id, .origin = origin };
+
+	assert_int_equal(daxcow_snapshot(r->pool, &d, 1), 0);
+}
+
+/* A write to volume @id, which is not open. */
+static void write_to(struct rig *r, u32 id, u64 vblk)
+{
+	struct daxcow_volume *vol;
+	u64 block;
+
+	assert_int_equal(daxcow_open(r->pool, id, &vol), 0);
+	assert_int_equal(daxcow_provision(vol, vblk, 1, &block), 1);
+	daxcow_close(vol);
+}
+
+struct seen {
+	u8 volume[CLONES + 1];
+	u64 vblk, nr;
+};
+
+static int note(void *arg, const struct daxcow_owner *o)
+{
+	struct seen *s = arg;
+
+	assert_true(o->volume <= CLONES);
+	assert_int_equal(o->vblk, s->vblk);
+	s->volume[o->volume]++;
+	s->nr++;
+	return 0;
+}
+
+/* Each volume but @not is an owner, once. */
+static void owned_by_all_but(struct rig *r, u64 block, u64 vblk, u32 not)
+{
+	struct seen s = { .vblk = vblk };
+	u32 id;
+
+	assert_int_equal(daxcow_owners(r->pool, block, NULL, note, &s), 0);
+	for (id = 0; id <= CLONES; id++)
+		assert_int_equal(s.volume[id], id != not);
+}
+
+static void image(struct rig *r, u64 nr)
+{
+	u64 vblk;
+
+	for (vblk = 0; vblk < nr; vblk++)
+		own(r, 0, vblk);
+}
+
+/* Their memory is that of their tables, and all of them are found. */
+static void clones_take_their_tables(void **state)
+{
+	u64 regions = 32, at, first = 0, second;
+	struct rig *r = *state;
+	u32 id;
+
+	image(r, regions * CHUNK);
+	for (id = 1; id <= CLONES; id++) {
+		make(r, 0, id);
+		for (at = 0; at < regions; at++)
+			write_to(r, id, at * CHUNK + 1);
+		if (id == CLONES / 2)
+			first = info_of(r).dram_bytes;
+	}
+	second = info_of(r).dram_bytes;
+	print_message("%.1f bytes for each table of a clone\n",
+		      (double)(second - first) / ((CLONES / 2) * regions));
+	assert_in_range(second - first, 0,
+			(CLONES / 2) * regions * 115);
+	owned_by_all_but(r, where(r, 0, 2), 2, ~0U);
+	owned_by_all_but(r, where(r, 0, 5 * CHUNK + 7), 5 * CHUNK + 7, ~0U);
+	write_to(r, 17, 2);
+	owned_by_all_but(r, where(r, 0, 2), 2, 17);
+	assert_int_equal(daxcow_delete(r->pool, 100), 0);
+	drain(r);
+	make(r, 0, 100);
+	owned_by_all_but(r, where(r, 0, 2), 2, 17);
+	assert_int_equal(daxcow_verify(r->pool, NULL), 0);
+}
+
+static void reload(struct rig *r)
+{
+	drain(r);
+	rig_close(r);
+	daxcow_unload(r->pool);
+	rig_load(r);
+	assert_int_equal(daxcow_open(r->pool, 0, &r->vol[0]), 0);
+}
+
+/* Load finds the families, and needs no more memory for them. */
+static void families_are_found_again(void **state)
+{
+	u64 regions = 8, at, before;
+	struct rig *r = *state;
+	u32 id;
+
+	image(r, regions * CHUNK);
+	for (id = 1; id <= CLONES; id++) {
+		/* of the one before, so that none shares with all */
+		make(r, id - 1, id);
+		for (at = 0; at < regions; at++)
+			write_to(r, id, at * CHUNK + id % CHUNK);
+	}
+	drain(r);
+	before = info_of(r).dram_bytes;
+	reload(r);
+	assert_in_range(info_of(r).dram_bytes, 0, before * 11 / 10);
+	assert_int_equal(daxcow_verify(r->pool, NULL), 0);
+	for (id = 1; id <= CLONES; id++)
+		assert_int_equal(daxcow_delete(r->pool, id), 0);
+	drain(r);
+	reload(r);
+	assert_int_equal(info_of(r).nr_volumes, 1);
+}
+
+/* A tree that grows above a root that others share: they are of one family, too. */
+static void trees_grow_apart(void **state)
+{
+	struct rig *r = *state;
+	u64 p = own(r, 0, 3), before;
+	u32 id;
+
+	for (id = 1; id <= CLONES; id++)
+		make(r, 0, id);
+	write_to(r, 1, CHUNK * CHUNK);
+	before = info_of(r).dram_bytes;
+	for (id = 2; id <= CLONES; id++)
+		write_to(r, id, CHUNK * CHUNK);
+	assert_in_range(info_of(r).dram_bytes - before, 0, CLONES * 4 * (16 + 64 + 16));
+	owned_by_all_but(r, p, 3, ~0U);
+	reload(r);
+	owned_by_all_but(r, p, 3, ~0U);
+}
+
+/* The table that the only entry for @block is in. */
+static u64 table_of(struct rig *r, u64 block)
+{
+	const struct desc *d = space_desc(r->pool, block);
+
+	assert_true(d->a & DESC_EXACT);
+	return desc_ref(d);
+}
+
+/* A table that could not be read has gone, and what it named has not: it has no owner. */
+static void table_gone(struct rig *r, bool damaged)
+{
+	u64 p, table, i, block;
+
+	snapshot(r, 0, 1);
+	p = own(r, 1, CHUNK * 2 + 1);
+	table = table_of(r, p);
+	if (damaged)
+		*slot_word(r->pool, slot_of(table, 1)) ^= cpu_to_le64(1);
+	else
+		assert_int_equal(daxcow_bad_add(r->pool, table), 0);
+	daxcow_close(r->vol[1]);
+	r->vol[1] = NULL;
+	assert_int_equal(daxcow_delete(r->pool, 1), 0);
+	drain(r);
+	/* one that is not bad gets another to name */
+	for (i = 2; damaged && desc_kind(space_desc(r->pool, table)) == KIND_FREE; i++)
+		own(r, 0, CHUNK * i + 1);
+	if (damaged)
+		assert_int_equal(table_of(r, where(r, 0, CHUNK * (i - 1) + 1)), table);
+	assert_int_equal(daxcow_owners(r->pool, p, NULL, note, NULL), -ENOENT);
+	assert_false(daxcow_exclusive(r->pool, p, 1));
+	assert_true(daxcow_shared(r->pool, p));
+	/* and is found again, as free, after a load */
+	rig_close(r);
+	daxcow_unload(r->pool);
+	rig_load(r);
+	assert_int_equal(daxcow_open(r->pool, 0, &r->vol[0]), 0);
+	assert_int_equal(daxcow_provision(r->vol[0], 0, 1, &block), 1);
+}
+
+static void table_retired(void **state)
+{
+	table_gone(*state, false);
+}
+
+static void table_damaged(void **state)
+{
+	table_gone(*state, true);
+}
+
+/* Damage that does not show in the sum of the entries: nothing is copied from it. */
+static void damage_that_cancels(void **state)
+{
+	struct rig *r = *state;
+	u64 p = own(r, 0, 0), i, block;
+	__le64 *word;
+
+	for (i = 1; i < CHUNK; i++)
+		own(r, 0, i);
+	word = slot_word(r->pool, slot_of(table_of(r, p), 0));
+	make(r, 0, 1);
+	word[2] ^= cpu_to_le64(0x40);
+	word[3] ^= cpu_to_le64(0x40);
+	assert_int_equal(daxcow_provision(r->vol[0], 6, 1, &block), -EUCLEAN);
+	for (i = 2; i < 4; i++) {
+		struct entry e = entry_decode(le64_to_cpu(word[i]));
+
+		assert_int_equal(desc_count(entry_desc(r->pool, e)), 0);
+	}
+	word[2] ^= cpu_to_le64(0x40);
+	word[3] ^= cpu_to_le64(0x40);
+	assert_int_equal(daxcow_provision(r->vol[0], 6, 1, &block), 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(clones_take_their_tables),
+		CASE(families_are_found_again),
+		CASE(trees_grow_apart),
+		CASE(table_retired),
+		CASE(table_damaged),
+		CASE(damage_that_cancels),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
