@@ -151,6 +151,7 @@ static void busy_block_is_kept(void **state)
 	struct rig *r = *state;
 	u64 p = own(r, 0, 5);
 
+	own(r, 0, 6);
 	r->busy = p;
 	assert_int_equal(daxcow_discard(r->vol[0], 5, 1), 0);
 	daxcow_pool_info(r->pool, &before);

@@ -89,7 +89,7 @@ static void clones_take_their_tables(void **state)
 	print_message("%.1f bytes for each table of a clone\n",
 		      (double)(second - first) / ((CLONES / 2) * regions));
 	assert_in_range(second - first, 0,
-			(CLONES / 2) * regions * 115);
+			(CLONES / 2) * regions * 120);
 	owned_by_all_but(r, where(r, 0, 2), 2, ~0U);
 	owned_by_all_but(r, where(r, 0, 5 * CHUNK + 7), 5 * CHUNK + 7, ~0U);
 	write_to(r, 17, 2);

@@ -83,6 +83,48 @@ static int node_inherit(struct daxcow_pool *pool, struct node *node, u64 from)
 	return ret;
 }
 
+/* What the change does to what is mapped. */
+static void delta_of(struct daxcow_pool *pool, struct change *c)
+{
+	struct usage_delta *d = &c->delta;
+	const struct node *gone = NULL;
+
+	*d = (struct usage_delta) { .known = true };
+	if (c->new.type == DAXCOW_ENTRY_DATA) {
+		d->mapped += level_span(c->target);
+		d->huge += c->target;
+	}
+	if (c->old.type == DAXCOW_ENTRY_DATA) {
+		d->mapped -= level_span(c->target);
+		d->huge -= c->old.level;
+	} else if (c->old.type == DAXCOW_ENTRY_NODE) {
+		gone = desc_node(space_desc(pool, c->old.block));
+		d->known = gone->known;
+		d->mapped -= gone->mapped;
+		d->huge -= gone->huge;
+	}
+}
+
+/* A new node, where @mapped blocks were mapped before. */
+static void usage_begin(const struct change *c, struct node *node, u64 mapped)
+{
+	node->mapped = mapped;
+	node->known = true;
+	usage_node_add(node, &c->delta);
+	if (mapped)
+		node->huge = 0;
+}
+
+/* One that is a copy of @old. */
+static void usage_inherit(const struct change *c, struct node *node,
+			  const struct node *old)
+{
+	node->mapped = old->mapped;
+	node->huge = old->huge;
+	node->known = old->known;
+	usage_node_add(node, &c->delta);
+}
+
 /* What the new node at @level has on the way. */
 static struct entry child_new(const struct change *c, int level)
 {
@@ -129,14 +171,17 @@ static int node_copy(struct daxcow_pool *pool, struct change *c, int level, u64 
 		ret = node_inherit(pool, node, from);
 	if (ret)
 		return ret;
+	usage_inherit(c, node, desc_node(space_desc(pool, from)));
 	moved = entry_moved(&pool->crc, slot_of(from, 0), slot_of(block, 0));
 	raw = e.type == DAXCOW_ENTRY_NONE ? 0 :
 	      entry_encode(&pool->crc, slot_of(block, skip), e);
 	pool->scratch[skip] = cpu_to_le64(raw);
+	node->used = !!raw;
 	for (i = 0; i < DAXCOW_NODE_ENTRIES; i++) {
 		raw = le64_to_cpu(pool->scratch[i]);
 		if (!raw || i == skip)
 			continue;
+		node->used++;
 		pool->scratch[i] = cpu_to_le64(raw ^ moved);
 		/* damage that the sum does not show is seen here */
 		ret = owner_add_copy(pool, node, from, i, entry_decode(raw));
@@ -156,13 +201,15 @@ static int node_build(struct daxcow_pool *pool, struct change *c, int level,
 		      struct entry from)
 {
 	unsigned int i, skip = level_index(c->vblk, level);
-	u64 node = c->node[level];
+	u64 block = c->node[level];
+	struct node *node = desc_node(space_desc(pool, block));
 	struct entry e;
 	int ret;
 
+	usage_begin(c, node, is_chunk(from) ? DAXCOW_CHUNK_BLOCKS : 0);
 	memset(pool->scratch, 0, DAXCOW_BLOCK_SIZE);
 	for (i = 0; i < DAXCOW_NODE_ENTRIES; i++) {
-		u64 slot = slot_of(node, i), raw;
+		u64 slot = slot_of(block, i), raw;
 
 		e = is_chunk(from) ? chunk_part(from, i) :
 				     (struct entry) { .type = DAXCOW_ENTRY_NONE };
@@ -176,8 +223,9 @@ static int node_build(struct daxcow_pool *pool, struct change *c, int level,
 		raw = e.type == DAXCOW_ENTRY_NONE ? 0 :
 		      entry_encode(&pool->crc, slot, e);
 		pool->scratch[i] = cpu_to_le64(raw);
+		node->used += !!raw;
 	}
-	pm_write(pool_addr(pool, node), pool->scratch, DAXCOW_BLOCK_SIZE);
+	pm_write(pool_addr(pool, block), pool->scratch, DAXCOW_BLOCK_SIZE);
 	return 0;
 
 out_undo:
@@ -274,11 +322,11 @@ static void disown_old(struct daxcow_pool *pool, struct change *c)
 {
 	struct entry e = c->at.e;
 
-	if (c->unseen && !splits_in_place(c))
+	if (c->t->unseen && !splits_in_place(c))
 		reclaim_put_unseen(pool, c->at.slot, e);
 	else if (splits_in_place(c))
 		reclaim_put_part(pool, c->at.slot, e, level_index(c->vblk, 0),
-				 c->unseen);
+				 c->t->unseen);
 	else
 		reclaim_put(pool, c->at.slot, e);
 }
@@ -291,9 +339,11 @@ static void disown_old(struct daxcow_pool *pool, struct change *c)
 int change_apply(struct daxcow_pool *pool, struct change *c)
 {
 	struct entry e = c->new;
+	struct node *node;
 	u64 raw;
 	int ret;
 
+	delta_of(pool, c);
 	ret = nodes_alloc(pool, c);
 	if (ret)
 		return ret;
@@ -311,6 +361,11 @@ int change_apply(struct daxcow_pool *pool, struct change *c)
 	pm_fence();					/* P1 */
 	pm_publish(slot_word(pool, c->at.slot), raw);
 	pm_fence();					/* P2 */
+	if (c->at.slot != c->t->root_slot) {
+		node = desc_node(space_desc(pool, slot_block(c->at.slot)));
+		node->used += !!raw - (c->at.e.type != DAXCOW_ENTRY_NONE);
+	}
+	usage_add(pool, c->t->root_slot, c->vblk, c->at.slot, &c->delta);
 	own_new(pool, c);
 	disown_old(pool, c);
 	return 0;
@@ -320,9 +375,10 @@ int change_apply(struct daxcow_pool *pool, struct change *c)
  * Put nodes above the root until the tree reaches @vblk. Each is published on
  * its own. The old root keeps its owner, under a new address.
  */
-static int raise_root(struct daxcow_pool *pool, struct tree *t, u64 vblk)
+static int raise_root(struct daxcow_pool *pool, const struct tree *t, u64 vblk)
 {
 	struct entry e, up = { .type = DAXCOW_ENTRY_NODE };
+	struct node *node, *old;
 	u64 slot;
 	int ret;
 
@@ -341,6 +397,12 @@ static int raise_root(struct daxcow_pool *pool, struct tree *t, u64 vblk)
 			space_free(pool, up.block);
 			return ret;
 		}
+		old = desc_node(space_desc(pool, e.block));
+		node = desc_node(space_desc(pool, up.block));
+		node->used = 1;
+		node->mapped = old->mapped;
+		node->huge = old->huge;
+		node->known = old->known;
 		memset(pool->scratch, 0, DAXCOW_BLOCK_SIZE);
 		pool->scratch[0] = cpu_to_le64(entry_encode(&pool->crc, slot, e));
 		pm_write(pool_addr(pool, up.block), pool->scratch,
@@ -359,7 +421,7 @@ static int raise_root(struct daxcow_pool *pool, struct tree *t, u64 vblk)
  * something that is not only this volume's. What the tree does not reach is
  * unmapped, at ROOT_LEVEL.
  */
-int change_find(struct daxcow_pool *pool, struct tree *t, u64 vblk,
+int change_find(struct daxcow_pool *pool, const struct tree *t, u64 vblk,
 		struct place *p)
 {
 	u64 last = vblk;
@@ -396,7 +458,7 @@ int change_find(struct daxcow_pool *pool, struct tree *t, u64 vblk,
 }
 
 /* The same, for a block that is going to be mapped. */
-int change_find_to_map(struct daxcow_pool *pool, struct tree *t, u64 vblk,
+int change_find_to_map(struct daxcow_pool *pool, const struct tree *t, u64 vblk,
 		       struct place *p)
 {
 	int ret = change_find(pool, t, vblk, p);

@@ -10,18 +10,17 @@
  *		 published yet
  * @root_slot:	its root entry
  * @size:	expected size in blocks, or 0
- * @mapped:	blocks, kept up to date
- * @unseen:	not published yet
+ * @unseen:	not published yet: no reader can have come through it
  */
 struct tree {
 	u64 root_slot;
 	u64 size;
-	s64 mapped;
 	bool unseen;
 };
 
 /**
  * struct change - one replacement, from the walk to the publish
+ * @t:		in which tree
  * @at:		entry to publish at
  * @vblk:	what is replaced
  * @target:	level of the new entry: 0 a block, 1 a chunk
@@ -29,10 +28,11 @@ struct tree {
  * @new:	what will be
  * @node:	new nodes, by level, @target .. @at.level - 1
  * @built:	levels from @at.level - 1 down to this one have been filled
- * @unseen:	the tree is not published: no reader can have come through it
  * @own:	what is mapped now is this volume's own already
+ * @delta:	to what is mapped
  */
 struct change {
+	const struct tree *t;
 	struct place at;
 	u64 vblk;
 	int target;
@@ -40,31 +40,31 @@ struct change {
 	struct entry new;
 	u64 node[DAXCOW_MAX_LEVEL + 1];
 	int built;
-	bool unseen;
 	bool own;
+	struct usage_delta delta;
 };
 
 int change_find_old(struct daxcow_pool *pool, struct change *c);
 int change_apply(struct daxcow_pool *pool, struct change *c);
-int change_find(struct daxcow_pool *pool, struct tree *t, u64 vblk,
+int change_find(struct daxcow_pool *pool, const struct tree *t, u64 vblk,
 		struct place *p);
-int change_find_to_map(struct daxcow_pool *pool, struct tree *t, u64 vblk,
+int change_find_to_map(struct daxcow_pool *pool, const struct tree *t, u64 vblk,
 		       struct place *p);
 
 /* ---- break sharing (cow.c) ---- */
 
-int cow_copy(struct daxcow_pool *pool, struct tree *t, u64 vblk);
+int cow_copy(struct daxcow_pool *pool, const struct tree *t, u64 vblk);
 
 /* ---- unmap (discard.c) ---- */
 
-int cow_discard(struct daxcow_pool *pool, struct tree *t, u64 vblk, u64 nr);
+int cow_discard(struct daxcow_pool *pool, const struct tree *t, u64 *vblk, u64 end,
+		unsigned int most);
 
 static inline struct tree volume_tree(const struct daxcow_volume *vol)
 {
 	return (struct tree) {
 		.root_slot = vol->root_slot,
 		.size = vol->size,
-		.mapped = vol->mapped,
 	};
 }
 

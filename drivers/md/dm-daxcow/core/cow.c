@@ -48,8 +48,8 @@ static int content_write(struct daxcow_pool *pool, struct change *c,
 }
 
 /* Give @c->vblk a new block or chunk, as c->target says. */
-static int change_data(struct daxcow_pool *pool, struct tree *t,
-		       struct change *c, const struct write *w)
+static int change_data(struct daxcow_pool *pool, struct change *c,
+		       const struct write *w)
 {
 	u64 need = level_span(c->target) + c->at.level - c->target;
 	int ret;
@@ -77,12 +77,10 @@ static int change_data(struct daxcow_pool *pool, struct tree *t,
 			space_free(pool, c->new.block);
 		return ret;
 	}
-	if (c->old.type == DAXCOW_ENTRY_NONE) {
-		t->mapped += level_span(c->target);
+	if (c->old.type == DAXCOW_ENTRY_NONE)
 		pool->provisions += level_span(c->target);
-	} else if (!c->own) {
+	else if (!c->own)
 		pool->copies += level_span(c->target);
-	}
 	return 0;
 }
 
@@ -176,10 +174,10 @@ static int choose_target(struct daxcow_pool *pool, struct change *c, u64 nr)
 	return 0;
 }
 
-static long provision(struct daxcow_pool *pool, struct tree *t, u64 vblk,
+static long provision(struct daxcow_pool *pool, const struct tree *t, u64 vblk,
 		      u64 nr, u64 *block)
 {
-	struct change c = { .vblk = vblk, .unseen = t->unseen };
+	struct change c = { .t = t, .vblk = vblk };
 	u64 n;
 	int ret;
 
@@ -193,7 +191,7 @@ static long provision(struct daxcow_pool *pool, struct tree *t, u64 vblk,
 	}
 	ret = choose_target(pool, &c, nr);
 	if (!ret)
-		ret = change_data(pool, t, &c, NULL);
+		ret = change_data(pool, &c, NULL);
 	if (ret)
 		return ret;
 	*block = c.new.block;
@@ -213,7 +211,6 @@ long daxcow_provision(struct daxcow_volume *vol, u64 vblk, u64 nr, u64 *block)
 	mutex_lock(&pool->lock);
 	t = volume_tree(vol);
 	ret = provision(pool, &t, vblk, nr, block);
-	vol->mapped = t.mapped;
 	mutex_unlock(&pool->lock);
 	return ret;
 }
@@ -223,7 +220,7 @@ long daxcow_provision(struct daxcow_volume *vol, u64 vblk, u64 nr, u64 *block)
  * origin is the only owner of the block when this returns: the snapshot's
  * owners need not wait for readers, since it never had any.
  */
-int cow_copy(struct daxcow_pool *pool, struct tree *t, u64 vblk)
+int cow_copy(struct daxcow_pool *pool, const struct tree *t, u64 vblk)
 {
 	struct place p;
 	u64 block;
@@ -251,8 +248,8 @@ int daxcow_overwrite(struct daxcow_volume *vol, u64 vblk, bool whole,
 {
 	struct daxcow_pool *pool = vol->pool;
 	struct write w = { .fill = fill, .arg = arg, .whole = whole };
-	struct change c = { .vblk = vblk };
 	struct tree t;
+	struct change c = { .t = &t, .vblk = vblk };
 	u64 block;
 	long ret;
 
@@ -269,13 +266,12 @@ int daxcow_overwrite(struct daxcow_volume *vol, u64 vblk, bool whole,
 	if (c.own && reclaim_busy(pool, block, 1))
 		ret = -ENOSPC;
 	else
-		ret = change_data(pool, &t, &c, &w);
+		ret = change_data(pool, &c, &w);
 	if (c.own && (ret == -ENOSPC || ret == -ENOMEM)) {
 		space_touch(pool, block, 1);
 		ret = fill(arg, pool_addr(pool, block));
 	}
 out_unlock:
-	vol->mapped = t.mapped;
 	mutex_unlock(&pool->lock);
 	return ret;
 }
@@ -283,9 +279,9 @@ out_unlock:
 int daxcow_zero(struct daxcow_volume *vol, u64 vblk)
 {
 	struct daxcow_pool *pool = vol->pool;
+	u64 block, at = vblk;
 	struct place p;
 	struct tree t;
-	u64 block;
 	int ret;
 
 	if (!range_ok(vblk, 1))
@@ -301,10 +297,9 @@ int daxcow_zero(struct daxcow_volume *vol, u64 vblk)
 			pm_zero(pool_addr(pool, block), DAXCOW_BLOCK_SIZE);
 			pm_fence();
 		} else {
-			ret = cow_discard(pool, &t, vblk, 1);
+			ret = cow_discard(pool, &t, &at, vblk + 1, 1);
 		}
 	}
-	vol->mapped = t.mapped;
 	mutex_unlock(&pool->lock);
 	return ret;
 }

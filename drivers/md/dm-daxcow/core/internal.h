@@ -116,7 +116,6 @@ struct daxcow_volume {
 	struct daxcow_volume *next;
 	u64 root_slot;		/* READ_ONCE: read without the lock */
 	u64 size;
-	u64 mapped;
 	u32 id;
 	u32 openers;
 };
@@ -306,7 +305,31 @@ int tree_load(struct daxcow_pool *pool, u64 slot, int level, struct entry *e);
 int tree_step(struct daxcow_pool *pool, struct place *p, u64 vblk);
 int tree_find(struct daxcow_pool *pool, u64 root_slot, u64 vblk, int level,
 	      struct place *p);
-int tree_mapped(struct daxcow_pool *pool, struct entry e, u64 *mapped);
+
+/* ---- how much is mapped (usage.c) ---- */
+
+/**
+ * struct usage_delta - what a change does to the nodes on its way
+ * @mapped:	blocks more
+ * @huge:	chunks more that are mapped as a whole
+ * @known:	or it is not known
+ */
+struct usage_delta {
+	s64 mapped;
+	int huge;
+	bool known;
+};
+
+static inline void usage_node_add(struct node *node, const struct usage_delta *d)
+{
+	node->mapped += d->mapped;
+	node->huge += d->huge;
+	node->known &= d->known;
+}
+
+void usage_add(struct daxcow_pool *pool, u64 root_slot, u64 vblk, u64 slot,
+	       const struct usage_delta *d);
+void usage_forget(struct daxcow_pool *pool, u64 block);
 
 #include "change.h"
 

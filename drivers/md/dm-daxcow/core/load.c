@@ -349,6 +349,15 @@ static int own(struct walk *w, u64 slot, int level, u64 raw, struct entry e,
 	return ret ? ret : owner_add(pool, slot, e);
 }
 
+/* An entry of a table that is walked. */
+static void count_entry(struct daxcow_pool *pool, u64 slot)
+{
+	const struct desc *d = space_desc(pool, slot_block(slot));
+
+	if (desc_is_node(d))
+		d->node->used++;
+}
+
 static int check_record(struct walk *w, u64 block, u32 id)
 {
 	int ret = record_read(w->pool, block, id, w->record);
@@ -422,6 +431,7 @@ static int walk_entry(struct walk *w, struct frame *f, u64 slot)
 		return bad(w, what, slot, f->level, raw);
 	if (e.type == DAXCOW_ENTRY_RECORD && frame_id(w) > DAXCOW_MAX_ID)
 		return bad(w, DAXCOW_BAD_ID, slot, f->level, raw);
+	count_entry(w->pool, slot);
 	ret = own(w, slot, f->level, raw, e, &first);
 	if (ret || !first || e.type == DAXCOW_ENTRY_DATA)
 		return ret;

@@ -217,13 +217,65 @@ static int slot_check(struct daxcow_pool *pool, const struct daxcow_merge *m,
 	return e.type == DAXCOW_ENTRY_DATA && e.block == block ? 0 : -EUCLEAN;
 }
 
+/* Those who name a table that has become empty are few enough to be told. */
+static bool prune_short(struct daxcow_pool *pool, struct entry e)
+{
+	struct owner_walk w;
+
+	owner_walk(&w, pool, e);
+	while (owner_next(&w))
+		if (w.steps > DAXCOW_MERGE_ENTRIES)
+			return false;
+	return true;
+}
+
+/*
+ * A table of volumes, or a record, loses an entry, with all who share it. One that is
+ * empty goes, and so on upwards: each entry that names it reads as a hole before and
+ * after. With very many of these it stays, which costs no more than its block.
+ */
+static void slot_empty(struct daxcow_pool *pool, u64 slot)
+{
+	u64 block = slot_block(slot);
+	struct desc *d = space_desc(pool, block);
+	struct node *node = desc_node(d);
+	struct owner_walk w;
+	struct entry e;
+
+	pm_publish(slot_word(pool, slot), 0);
+	if (desc_kind(d) == KIND_RECORD) {
+		node->root = 0;
+		family_leave(pool, node);
+		return;
+	}
+	usage_forget(pool, block);
+	/* one without owners is being taken apart */
+	if (--node->used || !node->count)
+		return;
+	e = (struct entry) {
+		.type = DAXCOW_ENTRY_NODE,
+		.level = desc_kind(d) - KIND_NODE,
+		.block = block,
+	};
+	if (!prune_short(pool, e))
+		return;
+	owner_walk(&w, pool, e);
+	while (owner_next(&w))
+		slot_empty(pool, w.slot);
+	owner_drop(pool, e);
+	reclaim_leave(pool, e);
+}
+
 static int slot_publish(struct daxcow_pool *pool, const struct daxcow_merge *m,
 			const struct owner_walk *w, u64 i)
 {
 	struct entry e = entry_for(m->keep, slot_level(pool, w->slot), i);
 
-	pm_publish(slot_word(pool, w->slot),
-		   is_zero(m) ? 0 : entry_encode(&pool->crc, w->slot, e));
+	if (is_zero(m))
+		slot_empty(pool, w->slot);
+	else
+		pm_publish(slot_word(pool, w->slot),
+			   entry_encode(&pool->crc, w->slot, e));
 	return 0;
 }
 
@@ -235,9 +287,11 @@ static void leaf_publish(struct daxcow_pool *pool, u64 first, struct entry node)
 	struct owner_walk w;
 
 	owner_walk(&w, pool, entry_chunk(first));
-	while (owner_next(&w))
+	while (owner_next(&w)) {
+		usage_forget(pool, slot_block(w.slot));
 		pm_publish(slot_word(pool, w.slot),
 			   entry_encode(&pool->crc, w.slot, node));
+	}
 	pm_fence();					/* P2 */
 }
 
@@ -266,6 +320,7 @@ static void leaf_write(struct daxcow_pool *pool, u64 first, u64 node)
 						 entry_for(first, 0, i)));
 	for (; i < DAXCOW_NODE_SLOTS; i++)
 		pool->scratch[i] = 0;
+	desc_node(space_desc(pool, node))->used = DAXCOW_CHUNK_BLOCKS;
 	pm_write(pool_addr(pool, node), pool->scratch, DAXCOW_BLOCK_SIZE);
 	pm_fence();					/* P1 */
 }
@@ -355,27 +410,6 @@ static void drop_leave(struct daxcow_pool *pool, const struct daxcow_merge *m)
 	reclaim_leave(pool, whole(m, m->drop));
 }
 
-static int count_unmapped(void *arg, struct daxcow_pool *pool,
-			  const struct way_up *p)
-{
-	struct daxcow_volume *vol;
-
-	vol = volume_find_open(pool, record_volume(pool, p->record));
-	if (vol)
-		vol->mapped -= *(u64 *)arg;
-	return 0;
-}
-
-/* Open volumes know how much they map. */
-static void unmap_count(struct daxcow_pool *pool, const struct daxcow_merge *m)
-{
-	bool split = chunk_at(pool, m->drop)->split;
-	u64 i, nr = split ? 1 : m->nr;
-
-	for (i = 0; pool->volumes && i < (split ? m->nr : 1); i++)
-		paths_each(pool, m->drop + i, count_unmapped, &nr);
-}
-
 /* ---- the whole ---- */
 
 /* Of a block, and of its chunk, which are found one after the other. */
@@ -460,12 +494,10 @@ int daxcow_merge(struct daxcow_pool *pool, const struct daxcow_merge *m)
 		ret = merge_prepare(pool, m);
 	if (ret)
 		goto out_unlock;
-	if (is_zero(m)) {
-		unmap_count(pool, m);
+	if (is_zero(m))
 		pool->unmapped += m->nr;
-	} else {
+	else
 		pool->merged += m->nr;
-	}
 	pm_fence();					/* P1 */
 	slots_each(pool, m, slot_publish);
 	pm_fence();					/* P2 */

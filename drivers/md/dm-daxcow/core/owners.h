@@ -65,21 +65,31 @@ struct desc {
  * @pprev:	dto.
  * @block:	where it is
  * @root:	of a record, its root node
+ * @mapped:	blocks that are mapped below it, if @known
  * @left:	epoch in which somebody left it
  * @count:	entries that name it
  * @family:	0 as long as it has none
+ * @huge:	chunks that are mapped as a whole below it, if @known
+ * @used:	its entries that are not empty
  * @done:	entries that it has lost while it is taken apart
  * @stale:	it was shared: what is below has to be seen as STATE_OPEN
+ * @known:	what is below has been counted, see usage.c
  */
 struct node {
 	struct node *next, **pprev;
 	u64 block;
-	u64 root;
+	union {
+		u64 root;
+		u64 mapped;
+	};
 	u64 left;
 	u32 count;
 	u32 family;
+	u32 huge;
+	u16 used;
 	u16 done;
 	bool stale;
+	bool known;
 };
 
 static inline enum kind desc_kind(const struct desc *d)

@@ -29,10 +29,13 @@ static bool block_same(struct daxcow_pool *a, struct daxcow_pool *b, u64 block)
 	       block_owners(a, block) == block_owners(b, block);
 }
 
-/* Each entry of a node, or of a record, is among the owners of what it names. */
+/*
+ * Each entry of a node, or of a record, is among the owners of what it names. Of a node
+ * their number is known.
+ */
 static bool node_known(struct daxcow_pool *pool, u64 block, enum kind kind)
 {
-	unsigned int i = 0, end = DAXCOW_NODE_ENTRIES;
+	unsigned int i = 0, end = DAXCOW_NODE_ENTRIES, used = 0;
 	int level = kind - KIND_NODE;
 	struct entry e;
 
@@ -46,10 +49,13 @@ static bool node_known(struct daxcow_pool *pool, u64 block, enum kind kind)
 
 		if (tree_load(pool, slot, level, &e))
 			return false;
-		if (e.type != DAXCOW_ENTRY_NONE && !owner_has(pool, slot, e))
+		if (e.type == DAXCOW_ENTRY_NONE)
+			continue;
+		if (!owner_has(pool, slot, e))
 			return false;
+		used++;
 	}
-	return true;
+	return kind == KIND_RECORD || used == desc_node(space_desc(pool, block))->used;
 }
 
 static int compare(struct daxcow_pool *pool, struct daxcow_pool *again,

@@ -385,6 +385,7 @@ static int resize_locked(struct daxcow_pool *pool, struct daxcow_record *r,
 	struct dir_change c = { .id = id };
 	u64 slot, record, old;
 	struct entry root;
+	u64 at = size;
 	bool cut;
 	int ret;
 
@@ -405,8 +406,7 @@ static int resize_locked(struct daxcow_pool *pool, struct daxcow_record *r,
 		return ret;
 	t.root_slot = root_slot(c.record);
 	if (cut)
-		ret = cow_discard(pool, &t, size,
-				  DAXCOW_MAX_VOLUME_BLOCKS - size);
+		ret = cow_discard(pool, &t, &at, DAXCOW_MAX_VOLUME_BLOCKS, UINT_MAX);
 	if (!ret)
 		ret = dir_publish(pool, &c, 1);
 	if (ret) {
@@ -508,8 +508,6 @@ static int open_locked(struct daxcow_pool *pool, u32 id,
 		ret = record_read(pool, record, id, r);
 	if (!ret)
 		ret = record_root(pool, record, &root);
-	if (!ret)
-		ret = tree_mapped(pool, root, &vol->mapped);
 	if (ret)
 		return ret;
 	vol->pool = pool;
