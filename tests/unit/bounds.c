@@ -64,6 +64,13 @@ static void merge_is_bounded(void **state)
 	assert_int_equal(ret, 0);
 }
 
+static void make_first(struct rig *r, u32 id)
+{
+	struct daxcow_volume_desc d = { .id = id };
+
+	assert_int_equal(daxcow_create(r->pool, &d), 0);
+}
+
 static struct daxcow_pool_info info_of(struct rig *r)
 {
 	struct daxcow_pool_info i;
@@ -187,6 +194,58 @@ static void zeroes_leave_no_tables(void **state)
 	assert_int_equal(where(r, 0, 7), DAXCOW_HOLE);
 }
 
+/* Nor does the directory keep tables for ids that are not there. */
+static void ids_leave_no_tables(void **state)
+{
+	u64 step = DAXCOW_MAX_ID / 100, free, i;
+	struct rig *r = *state;
+
+	free = info_of(r).nr_free;
+	for (i = 1; i <= 100; i++)
+		make(r, 0, i * step);
+	for (i = 1; i <= 100; i++)
+		assert_int_equal(daxcow_delete(r->pool, i * 37 % 101 * step), 0);
+	drain(r);
+	assert_int_equal(info_of(r).nr_free, free);
+	rig_close(r);
+	assert_int_equal(daxcow_delete(r->pool, 0), 0);
+	make_first(r, 5);
+	assert_int_equal(daxcow_delete(r->pool, 5), 0);
+	drain(r);
+	/* not even a record */
+	assert_int_equal(info_of(r).nr_free, free + 1 + DAXCOW_DIR_LEVEL + 1);
+}
+
+/* Snapshots do not take what a discard needs in a full pool. */
+static void reserve_is_for_discards(void **state)
+{
+	struct daxcow_volume_desc d = { .id = 0 };
+	struct rig *r = *state;
+	u64 vblk, block;
+	long ret;
+
+	for (vblk = 0;; vblk++) {
+		ret = daxcow_provision(r->vol[0], vblk, 1, &block);
+		if (ret < 0)
+			break;
+		if (vblk == CHUNK * 3)
+			make(r, 0, 1);
+	}
+	assert_int_equal(ret, -ENOSPC);
+	while (!ret || d.id < 100) {
+		d.id = d.id + 2;
+		ret = daxcow_snapshot(r->pool, &d, 1);
+	}
+	assert_int_equal(ret, -ENOSPC);
+	d.id++;
+	assert_int_equal(daxcow_create(r->pool, &d), -ENOSPC);
+	assert_true(info_of(r).nr_free >= info_of(r).reserve);
+	/* of tables that the snapshot shares, too */
+	for (vblk = 7; vblk < CHUNK * 6; vblk += CHUNK)
+		assert_int_equal(daxcow_discard(r->vol[0], vblk, 1), 0);
+	assert_int_equal(daxcow_delete(r->pool, 1), 0);
+}
+
 /* The entry at @slot names a node of @level. */
 static void name_node(struct rig *r, u64 slot, int level, u64 block)
 {
@@ -207,7 +266,8 @@ static void tables_that_share_all(void **state)
 	struct rig *r = *state;
 	struct daxcow_usage u;
 	struct entry e;
-	int level, i;
+	unsigned int i;
+	int level;
 
 	p = own(r, 0, far);
 	slot = r->vol[0]->root_slot;
@@ -249,6 +309,8 @@ int main(void)
 		CASE(discard_of_a_range),
 		CASE(last_entry_in_any_order),
 		CASE(zeroes_leave_no_tables),
+		CASE(ids_leave_no_tables),
+		CASE(reserve_is_for_discards),
 		CASE(tables_that_share_all),
 	};
 

@@ -155,6 +155,29 @@ static void trees_grow_apart(void **state)
 	owned_by_all_but(r, p, 3, ~0U);
 }
 
+/* Records are found that name a root, and not looked at for those that they had. */
+static void records_leave(void **state)
+{
+	struct owner_walk w = { .steps = 0 };
+	u64 slot, record, found = 0;
+	struct rig *r = *state;
+	u32 id;
+
+	own(r, 0, 3);
+	for (id = 1; id <= CLONES; id += 2) {
+		make(r, 0, id);
+		make(r, 0, id + 1);
+		/* volume 0 has another root then */
+		own(r, 0, 4);
+	}
+	assert_int_equal(dir_find(r->pool, 1, &slot, &record), 0);
+	owner_walk(&w, r->pool, entry_decode(pm_load(slot_word(r->pool, root_slot(record)))));
+	while (owner_next(&w))
+		found++;
+	assert_int_equal(found, 2);
+	assert_in_range(w.steps, 2, 2);
+}
+
 /* The table that the only entry for @block is in. */
 static u64 table_of(struct rig *r, u64 block)
 {
@@ -236,6 +259,7 @@ int main(void)
 		CASE(clones_take_their_tables),
 		CASE(families_are_found_again),
 		CASE(trees_grow_apart),
+		CASE(records_leave),
 		CASE(table_retired),
 		CASE(table_damaged),
 		CASE(damage_that_cancels),

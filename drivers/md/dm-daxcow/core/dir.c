@@ -4,9 +4,9 @@
  *
  * Its nodes have one owner each and are read under the lock only, so a node
  * that is replaced can be reused at once. A change of one id whose leaf node
- * exists is one store there. Any other change, of several ids in particular,
- * copies the nodes on the way to all of them, and is one store of the
- * directory's root entry.
+ * exists is one store there; or in a node above, when what is removed is all that there
+ * is below. Any other change, of several ids in particular, copies the nodes on the way
+ * to all of them, and is one store of the directory's root entry.
  */
 #include "internal.h"
 
@@ -262,6 +262,39 @@ out_free:
 	return ret;
 }
 
+static bool has_others(struct daxcow_pool *pool, u64 node)
+{
+	unsigned int i, nr = 0;
+
+	for (i = 0; i < DAXCOW_NODE_ENTRIES && nr < 2; i++)
+		nr += !!pm_load(slot_word(pool, slot_of(node, i)));
+	return nr > 1;
+}
+
+/* Remove an id, whose leaf entry is at @leaf, with the nodes that have nothing else. */
+static void publish_removal(struct daxcow_pool *pool, u32 id, u64 leaf, u64 record)
+{
+	u64 node[DAXCOW_DIR_LEVEL + 1], at = ROOT_SLOT, alone = at;
+	int level, lowest = DAXCOW_DIR_LEVEL + 1;
+
+	for (level = DAXCOW_DIR_LEVEL; level >= 0; level--) {
+		node[level] = entry_decode(pm_load(slot_word(pool, at))).block;
+		at = slot_of(node[level], level_index(id, level));
+		if (has_others(pool, node[level])) {
+			alone = at;
+			lowest = level;
+		}
+	}
+	pm_publish(slot_word(pool, alone), 0);
+	pm_fence();					/* P2 */
+	owner_del(pool, leaf, (struct entry) {
+		.type = DAXCOW_ENTRY_RECORD,
+		.block = record,
+	});
+	for (level = 0; level < lowest; level++)
+		space_free(pool, node[level]);
+}
+
 /*
  * Change records of one or more ids at once. Their content is written, but
  * need not be fenced. Replaced records lose their owner here and are the
@@ -279,18 +312,21 @@ int dir_publish(struct daxcow_pool *pool, const struct dir_change *c,
 		ret = dir_find(pool, c->id, &slot, &old);
 		if (ret && ret != -ENOENT)
 			return ret;
+		if (old && !c->record) {
+			publish_removal(pool, c->id, slot, old);
+			return 0;
+		}
 		if (slot) {
 			pm_fence();			/* P1 */
-			pm_publish(slot_word(pool, slot), c->record ?
-				   entry_encode(&pool->crc, slot, e) : 0);
+			pm_publish(slot_word(pool, slot),
+				   entry_encode(&pool->crc, slot, e));
 			pm_fence();			/* P2 */
 			if (old)
 				owner_del(pool, slot, (struct entry) {
 					.type = DAXCOW_ENTRY_RECORD,
 					.block = old,
 				});
-			if (c->record)
-				owner_add(pool, slot, e);
+			owner_add(pool, slot, e);
 			return 0;
 		}
 	}

@@ -4,7 +4,7 @@
  */
 #include "internal.h"
 
-/* Data leaves so much free that deletes, snapshots and discards still work. */
+/* Data and new volumes leave so much free that deletes and discards still work. */
 #define RESERVE_SHIFT	8
 #define RESERVE_MIN	16ULL
 #define RESERVE_MAX	4096ULL

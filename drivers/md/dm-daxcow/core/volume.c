@@ -89,13 +89,18 @@ static bool desc_valid(const struct daxcow_volume_desc *d)
 	       (!d->name || strlen(d->name) < DAXCOW_NAME_SIZE);
 }
 
-/* 0 when @id is free. */
+/*
+ * 0 when there can be a volume @id. The reserve is for what frees space, and not for more
+ * volumes.
+ */
 static int id_free(struct daxcow_pool *pool, u32 id)
 {
 	u64 slot, record;
 	int ret = dir_find(pool, id, &slot, &record);
 
-	return ret == -ENOENT ? 0 : ret ? ret : -EEXIST;
+	if (ret != -ENOENT)
+		return ret ? ret : -EEXIST;
+	return space_room(pool, DAXCOW_DIR_LEVEL + 2) ? 0 : -ENOSPC;
 }
 
 int daxcow_create(struct daxcow_pool *pool, const struct daxcow_volume_desc *d)
