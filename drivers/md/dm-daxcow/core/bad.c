@@ -18,10 +18,6 @@
  * A failure is not forgotten for want of memory: what is needed to note one is there
  * from the beginning, and a chunk that cannot be split is retired as a whole.
  *
- * Lookups ask without a lock, so there is one bit for each block, in a map that is
- * used from the first failure on and replaced when the pool has grown; the old one
- * stays, as somebody may look at it.
- *
  * When the pool is loaded memory knows nothing yet, and what a bad table, or the
  * tree of a bad record, names cannot be found (@unknown). It could be any block. One
  * that looks free may be named there: given to somebody else, it would be in two
@@ -35,78 +31,6 @@
  * what was not found, and what is not reachable is free, as always.
  */
 #include "internal.h"
-
-#define BITS	64
-
-static struct bad_map *map_alloc(u64 nr_blocks)
-{
-	struct bad_map *map;
-
-	map = vzalloc(sizeof(*map) + (nr_blocks + BITS - 1) / BITS * sizeof(u64));
-	if (map)
-		map->nr_blocks = nr_blocks;
-	return map;
-}
-
-/* See that all of @nr_blocks blocks can be noted. Returns 0 or -ENOMEM. */
-int bad_reserve(struct daxcow_pool *pool, u64 nr_blocks)
-{
-	struct bad_map *old = pool->bad, *map = map_alloc(nr_blocks);
-
-	if (!map)
-		return -ENOMEM;
-	if (!old) {
-		vfree(pool->bad_spare);
-		pool->bad_spare = map;
-		return 0;
-	}
-	memcpy(map->bits, old->bits,
-	       (old->nr_blocks + BITS - 1) / BITS * sizeof(u64));
-	map->older = old;
-	smp_store_release(&pool->bad, map);
-	return 0;
-}
-
-bool bad_test(const struct daxcow_pool *pool, u64 block)
-{
-	const struct bad_map *map = smp_load_acquire(&pool->bad);
-
-	return map && block < map->nr_blocks &&
-	       READ_ONCE(map->bits[block / BITS]) >> (block % BITS) & 1;
-}
-
-u64 daxcow_bad_find(const struct daxcow_pool *pool, u64 block, u64 nr)
-{
-	const struct bad_map *map = smp_load_acquire(&pool->bad);
-	u64 end, at = block;
-
-	if (!map || block >= map->nr_blocks)
-		return nr;
-	end = min(block + nr, map->nr_blocks);
-	while (at < end) {
-		u64 word = READ_ONCE(map->bits[at / BITS]) >> (at % BITS);
-
-		if (word)
-			return min(at + __ffs64(word) - block, nr);
-		at += BITS - at % BITS;
-	}
-	return nr;
-}
-
-static void bit_change(struct daxcow_pool *pool, u64 block, bool set)
-{
-	u64 bit = 1ULL << (block % BITS), word;
-	struct bad_map *map;
-
-	if (!pool->bad) {
-		smp_store_release(&pool->bad, pool->bad_spare);
-		pool->bad_spare = NULL;
-	}
-	map = pool->bad;
-	word = map->bits[block / BITS];
-	WRITE_ONCE(map->bits[block / BITS], set ? word | bit : word & ~bit);
-	pool->nr_bad += set ? 1 : -1;
-}
 
 static bool is_table(enum kind kind)
 {
@@ -132,7 +56,7 @@ int daxcow_bad_add(struct daxcow_pool *pool, u64 block)
 		ret = -EEXIST;
 	if (ret)
 		goto out_unlock;
-	bit_change(pool, block, true);
+	bad_change(pool, block, true);
 	space_retire(pool, block);
 	kind = desc_kind(space_desc(pool, block));
 	if (must_not_change(block, kind)) {
@@ -159,7 +83,7 @@ int daxcow_bad_clear(struct daxcow_pool *pool, u64 block)
 		ret = -ENOENT;
 	if (ret)
 		goto out_unlock;
-	bit_change(pool, block, false);
+	bad_change(pool, block, false);
 	kind = desc_kind(space_desc(pool, block));
 	/* what it names was not walked: it takes a load */
 	if (pool->unknown && is_table(kind))
@@ -171,24 +95,6 @@ int daxcow_bad_clear(struct daxcow_pool *pool, u64 block)
 out_unlock:
 	mutex_unlock(&pool->lock);
 	return ret;
-}
-
-/* Load: what the host knows to be bad. Returns 0 or -ENOMEM. */
-int bad_init(struct daxcow_pool *pool, const u64 *block, size_t nr)
-{
-	size_t i;
-	int ret = bad_reserve(pool, pool->nr_blocks);
-
-	for (i = 0; i < nr && !ret; i++)
-		if (block[i] < pool->nr_blocks && !bad_test(pool, block[i]))
-			bit_change(pool, block[i], true);
-	return ret;
-}
-
-/* The first bad block from @at on; none is the end of the pool. */
-static u64 bad_next(struct daxcow_pool *pool, u64 at)
-{
-	return at + daxcow_bad_find(pool, at, pool->nr_blocks - at);
 }
 
 /* Load: the tables have been walked, and what is free is known. */
@@ -235,17 +141,4 @@ void bad_known(struct daxcow_pool *pool)
 		return;
 	pool->unknown = false;
 	WRITE_ONCE(pool->read_only, false);
-}
-
-void bad_exit(struct daxcow_pool *pool)
-{
-	struct bad_map *map = pool->bad;
-
-	vfree(pool->bad_spare);
-	while (map) {
-		struct bad_map *older = map->older;
-
-		vfree(map);
-		map = older;
-	}
 }

@@ -14,61 +14,8 @@
 #include <daxcow/core.h>
 #include <daxcow/pmem.h>
 
-/* ---- entries (entry.c) ---- */
-
-/**
- * struct entry - a decoded entry
- */
-struct entry {
-	enum daxcow_entry_type type;
-	int level;
-	u64 block;
-};
-
-/* One table per byte of value and slot: the lookups do not wait for each other. */
-struct entry_crc {
-	u16 value[6][256];
-	u16 slot[6][256];
-	u16 seed;
-};
-
-void entry_crc_init(struct entry_crc *crc, const u8 *uuid);
-u64 entry_encode(const struct entry_crc *crc, u64 slot, struct entry e);
-bool entry_check(const struct entry_crc *crc, u64 slot, u64 raw);
-u64 entry_moved(const struct entry_crc *crc, u64 from, u64 to);
-bool entries_check(const struct entry_crc *crc, u64 block, u64 sum,
-		   unsigned int index, bool odd);
-
-static inline struct entry entry_decode(u64 raw)
-{
-	return (struct entry) {
-		.type = raw >> DAXCOW_ENTRY_TYPE_SHIFT & 7,
-		.level = raw >> DAXCOW_ENTRY_LEVEL_SHIFT & 7,
-		.block = raw & DAXCOW_ENTRY_BLOCK_MASK,
-	};
-}
-
-static inline bool is_chunk(struct entry e)
-{
-	return e.type == DAXCOW_ENTRY_DATA && e.level == 1;
-}
-
-static inline u64 slot_of(u64 block, unsigned int index)
-{
-	return block << DAXCOW_SLOT_SHIFT | index;
-}
-
-static inline u64 slot_block(u64 slot)
-{
-	return slot >> DAXCOW_SLOT_SHIFT;
-}
-
-static inline unsigned int slot_index(u64 slot)
-{
-	return slot & (DAXCOW_NODE_SLOTS - 1);
-}
-
-#include "owners.h"
+#include "words.h"
+#include "desc.h"
 
 /* ---- space (space.c) ---- */
 
@@ -204,10 +151,31 @@ static inline u64 chunk_block(const struct daxcow_pool *pool, u32 chunk)
 	return (u64)chunk * DAXCOW_CHUNK_BLOCKS - pool->pad;
 }
 
+static inline struct desc *space_desc(const struct daxcow_pool *pool, u64 block)
+{
+	struct chunk *chunk = &pool->chunks[chunk_of(pool, block)];
+
+	return chunk->split ? &chunk->split->desc[chunk_index(pool, block)] :
+			      &chunk->desc;
+}
+
+static inline struct chunk *chunk_at(const struct daxcow_pool *pool, u64 block)
+{
+	return &pool->chunks[chunk_of(pool, block)];
+}
+
+static inline bool in_pool(const struct daxcow_pool *pool, u64 block, u64 nr)
+{
+	u64 end = READ_ONCE(pool->nr_blocks);
+
+	return block < end && nr <= end - block &&
+	       (nr == 1 || (nr == DAXCOW_CHUNK_BLOCKS &&
+			    !chunk_index(pool, block)));
+}
+
 int space_init(struct daxcow_pool *pool, u64 nr_blocks);
 int space_grow(struct daxcow_pool *pool, u64 nr_blocks);
 void space_exit(struct daxcow_pool *pool);
-struct desc *space_desc(struct daxcow_pool *pool, u64 block);
 int space_split(struct daxcow_pool *pool, u32 chunk);
 bool space_room(const struct daxcow_pool *pool, u64 nr);
 int space_alloc(struct daxcow_pool *pool, enum kind kind, u64 *block);
@@ -226,9 +194,27 @@ void space_forget(struct daxcow_pool *pool, u32 nr);
 
 /* ---- owners that leave (reclaim.c) ---- */
 
-bool node_own(const struct daxcow_pool *pool, const struct node *node);
+/* What a state can tell apart. */
+#define NR_EPOCHS	(DESC_STATE_MASK + 1 - STATE_LEFT)
+
+/* Whether somebody who left may still look. */
+static inline bool state_left(const struct daxcow_pool *pool, u32 state)
+{
+	u64 ago;
+
+	if (state < STATE_LEFT)
+		return false;
+	ago = pool->epoch + NR_EPOCHS - (state - STATE_LEFT);
+	return ago % NR_EPOCHS < pool->epoch - pool->ended;
+}
+
+/* One owner, and nobody who may still look at it. */
+static inline bool node_own(const struct daxcow_pool *pool, const struct node *node)
+{
+	return node->count == 1 && node->left <= pool->ended;
+}
+
 bool block_own(struct daxcow_pool *pool, u64 block);
-bool state_left(const struct daxcow_pool *pool, u32 state);
 u64 reclaim_claim(struct daxcow_pool *pool, u64 block, u64 nr);
 int reclaim_refresh(struct daxcow_pool *pool, struct node *node);
 bool reclaim_busy(struct daxcow_pool *pool, u64 block, u64 nr);
@@ -242,7 +228,7 @@ void reclaim_put_unseen(struct daxcow_pool *pool, u64 slot, struct entry e);
 void reclaim_gone(struct daxcow_pool *pool, struct entry e);
 int reclaim_hold(struct daxcow_pool *pool, const u64 *block, size_t nr);
 
-/* ---- memory that failed (bad.c) ---- */
+/* ---- memory that failed (badmap.c, bad.c) ---- */
 
 /**
  * struct bad_map - a bit for each block
@@ -262,6 +248,8 @@ void bad_retire(struct daxcow_pool *pool);
 bool bad_settle(struct daxcow_pool *pool);
 void bad_known(struct daxcow_pool *pool);
 bool bad_tables(struct daxcow_pool *pool);
+u64 bad_next(struct daxcow_pool *pool, u64 at);
+void bad_change(struct daxcow_pool *pool, u64 block, bool set);
 void bad_exit(struct daxcow_pool *pool);
 
 /* ---- trees (tree.c) ---- */
@@ -369,6 +357,12 @@ static inline struct entry entry_chunk(u64 block)
 		.level = 1,
 		.block = block,
 	};
+}
+
+/* All of the chunk that @block is in. */
+static inline struct entry chunk_entry(struct daxcow_pool *pool, u64 block)
+{
+	return entry_chunk(block - chunk_index(pool, block));
 }
 
 /* ---- volumes (volume.c) ---- */

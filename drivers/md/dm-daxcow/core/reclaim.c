@@ -52,9 +52,6 @@
 /* Children, and blocks of chunks, that are looked at under the lock at once. */
 #define STEP_WORK	8192
 
-/* What a state can tell apart. */
-#define NR_EPOCHS	(DESC_STATE_MASK + 1 - STATE_LEFT)
-
 /* In how many batches all descriptors are visited, well before an epoch comes back. */
 #define FORGET_BATCHES	2048
 
@@ -63,23 +60,6 @@
 static u32 epoch_state(u64 epoch)
 {
 	return STATE_LEFT + epoch % NR_EPOCHS;
-}
-
-/* Whether somebody who left may still look. */
-bool state_left(const struct daxcow_pool *pool, u32 state)
-{
-	u64 ago;
-
-	if (state < STATE_LEFT)
-		return false;
-	ago = pool->epoch + NR_EPOCHS - (state - STATE_LEFT);
-	return ago % NR_EPOCHS < pool->epoch - pool->ended;
-}
-
-/* One owner, and nobody who may still look at it. */
-bool node_own(const struct daxcow_pool *pool, const struct node *node)
-{
-	return node->count == 1 && node->left <= pool->ended;
 }
 
 /* Somebody who came through an entry that named it, or its chunk, may still look. */

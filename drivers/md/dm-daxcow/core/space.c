@@ -18,9 +18,6 @@
  */
 #include "internal.h"
 
-/* Some changes' worth. */
-#define SPARE_NODES	(8 * (DAXCOW_MAX_LEVEL + 1))
-
 static u32 *chunk_list(struct daxcow_pool *pool, bool partial)
 {
 	return partial ? &pool->partial_chunks : &pool->free_chunks;
@@ -88,56 +85,6 @@ static void split_free(struct daxcow_pool *pool, struct split *s)
 	kvfree(s->desc);
 	kvfree(s);
 	pool->nr_splits--;
-}
-
-/* ---- nodes ---- */
-
-static bool has_node(enum kind kind)
-{
-	return kind_is_node(kind) || kind == KIND_RECORD;
-}
-
-static void spare_add(struct daxcow_pool *pool, struct node *node)
-{
-	node->next = pool->spare;
-	pool->spare = node;
-	pool->nr_spare++;
-}
-
-/*
- * A write needs some of them, and one that fails for want of memory shuts a file system
- * down. So there are always some in store, which is filled up when it can be.
- */
-static struct node *node_alloc(struct daxcow_pool *pool, u64 block)
-{
-	struct node *node = kvzalloc(sizeof(*node), GFP_KERNEL), *more;
-
-	if (node && pool->nr_spare < SPARE_NODES) {
-		more = kvzalloc(sizeof(*more), GFP_KERNEL);
-		if (more)
-			spare_add(pool, more);
-	}
-	if (!node && pool->spare) {
-		node = pool->spare;
-		pool->spare = node->next;
-		pool->nr_spare--;
-		memset(node, 0, sizeof(*node));
-	}
-	if (!node)
-		return NULL;
-	node->block = block;
-	pool->nr_nodes++;
-	return node;
-}
-
-static void node_free(struct daxcow_pool *pool, struct node *node)
-{
-	family_leave(pool, node);
-	if (pool->nr_spare < SPARE_NODES)
-		spare_add(pool, node);
-	else
-		kvfree(node);
-	pool->nr_nodes--;
 }
 
 /* What is free has no owners, and no more than its kind. */
@@ -268,12 +215,7 @@ void space_exit(struct daxcow_pool *pool)
 			split_free(pool, s);
 	}
 	vfree(pool->chunks);
-	while (pool->spare) {
-		struct node *node = pool->spare;
-
-		pool->spare = node->next;
-		kvfree(node);
-	}
+	nodes_exit(pool);
 }
 
 /* The blocks of the last chunk that now exist. */
@@ -340,14 +282,6 @@ int space_grow(struct daxcow_pool *pool, u64 nr_blocks)
 	return 0;
 }
 
-struct desc *space_desc(struct daxcow_pool *pool, u64 block)
-{
-	struct chunk *chunk = &pool->chunks[chunk_of(pool, block)];
-
-	return chunk->split ? &chunk->split->desc[chunk_index(pool, block)] :
-			      &chunk->desc;
-}
-
 static void count_kind(struct daxcow_pool *pool, enum kind kind, s64 nr)
 {
 	pool->nr_free -= nr;
@@ -365,7 +299,7 @@ static int block_take(struct daxcow_pool *pool, u32 c, u32 i, enum kind kind)
 	struct split *s = pool->chunks[c].split;
 	struct node *node = NULL;
 
-	if (has_node(kind)) {
+	if (kind_has_node(kind)) {
 		node = node_alloc(pool, chunk_block(pool, c) + i);
 		if (!node)
 			return -ENOMEM;

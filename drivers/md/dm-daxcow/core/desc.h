@@ -2,8 +2,8 @@
 /*
  * Descriptors, and the reverse map that they are: see owners.c. A part of internal.h.
  */
-#ifndef DAXCOW_OWNERS_H
-#define DAXCOW_OWNERS_H
+#ifndef DAXCOW_DESC_H
+#define DAXCOW_DESC_H
 
 /* ---- descriptors ---- */
 
@@ -128,6 +128,11 @@ static inline bool kind_is_node(enum kind kind)
 	return kind >= KIND_NODE && kind < KIND_DIR;
 }
 
+static inline bool kind_has_node(enum kind kind)
+{
+	return kind_is_node(kind) || kind == KIND_RECORD;
+}
+
 static inline bool desc_is_node(const struct desc *d)
 {
 	return kind_is_node(desc_kind(d));
@@ -136,8 +141,14 @@ static inline bool desc_is_node(const struct desc *d)
 /* Nodes of the directory have one owner, and nobody looks for others. */
 static inline struct node *desc_node(const struct desc *d)
 {
-	return desc_is_node(d) || desc_kind(d) == KIND_RECORD ? d->node : NULL;
+	return kind_has_node(desc_kind(d)) ? d->node : NULL;
 }
+
+/* ---- nodes (node.c) ---- */
+
+struct node *node_alloc(struct daxcow_pool *pool, u64 block);
+void node_free(struct daxcow_pool *pool, struct node *node);
+void nodes_exit(struct daxcow_pool *pool);
 
 /* ---- families (family.c) ---- */
 
@@ -166,7 +177,7 @@ struct family *family_of(const struct daxcow_pool *pool, u32 family);
 void families_exit(struct daxcow_pool *pool);
 size_t families_bytes(const struct daxcow_pool *pool);
 
-/* ---- owners (owners.c) ---- */
+/* ---- owners (owners.c, more.c) ---- */
 
 /**
  * struct pair - entries that name a block, beside those that its descriptor tells of
@@ -198,6 +209,12 @@ struct mores {
 	u32 nr_buckets, nr;
 	size_t bytes;
 };
+
+u64 more_key(struct entry e);
+struct more *more_of(const struct daxcow_pool *pool, const struct desc *d, u64 key);
+int more_room(struct daxcow_pool *pool, struct desc *d, u64 key, u32 nr);
+void more_drop(struct daxcow_pool *pool, struct desc *d, u64 key);
+void mores_exit(struct daxcow_pool *pool);
 
 /**
  * struct owner_walk - the entries that name something, one after the other
@@ -237,6 +254,5 @@ int owner_reserve(struct daxcow_pool *pool, struct entry from, struct entry to);
 void owner_drop(struct daxcow_pool *pool, struct entry e);
 void owner_walk(struct owner_walk *w, struct daxcow_pool *pool, struct entry e);
 bool owner_next(struct owner_walk *w);
-void mores_exit(struct daxcow_pool *pool);
 
-#endif /* DAXCOW_OWNERS_H */
+#endif /* DAXCOW_DESC_H */
