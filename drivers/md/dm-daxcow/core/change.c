@@ -135,21 +135,30 @@ static struct entry child_new(const struct change *c, int level)
 	};
 }
 
+/* What an entry is, and not which. */
+#define FORM_MASK	(DAXCOW_ENTRY_VALUE_MASK & ~DAXCOW_ENTRY_BLOCK_MASK)
+
 /* Read the node at @block, and see that all of it is right. */
 static int node_read(struct daxcow_pool *pool, u64 block, int level)
 {
+	const __le64 *word = slot_word(pool, slot_of(block, 0));
+	u64 sum = 0, raw, form = 0, nr_blocks = pool->nr_blocks;
 	unsigned int i, index = 0, nr = 0;
-	u64 sum = 0, raw;
 
 	if (bad_test(pool, block))
 		return -EIO;
 	for (i = 0; i < DAXCOW_NODE_ENTRIES; i++) {
-		raw = pm_load(slot_word(pool, slot_of(block, i)));
+		raw = pm_load(word + i);
 		pool->scratch[i] = cpu_to_le64(raw);
 		if (!raw)
 			continue;
-		if (!tree_legal(pool, raw, level))
-			return -EUCLEAN;
+		/* mostly of one kind */
+		if ((raw & FORM_MASK) != form || !(raw & DAXCOW_ENTRY_BLOCK_MASK) ||
+		    (raw & DAXCOW_ENTRY_BLOCK_MASK) >= nr_blocks) {
+			if (!tree_legal(pool, raw, level))
+				return -EUCLEAN;
+			form = raw & FORM_MASK;
+		}
 		sum ^= raw;
 		index ^= i;
 		nr++;
@@ -175,25 +184,17 @@ static int node_copy(struct daxcow_pool *pool, struct change *c, int level, u64 
 	moved = entry_moved(&pool->crc, slot_of(from, 0), slot_of(block, 0));
 	raw = e.type == DAXCOW_ENTRY_NONE ? 0 :
 	      entry_encode(&pool->crc, slot_of(block, skip), e);
-	pool->scratch[skip] = cpu_to_le64(raw);
-	node->used = !!raw;
-	for (i = 0; i < DAXCOW_NODE_ENTRIES; i++) {
-		raw = le64_to_cpu(pool->scratch[i]);
-		if (!raw || i == skip)
-			continue;
-		node->used++;
-		pool->scratch[i] = cpu_to_le64(raw ^ moved);
-		/* damage that the sum does not show is seen here */
-		ret = owner_add_copy(pool, node, from, i, entry_decode(raw));
-		if (ret)
-			goto out_undo;
+	pool->scratch[skip] = 0;
+	/* damage that the sum does not show is seen here */
+	i = owner_add_copies(pool, node, from, pool->scratch, moved);
+	if (i < DAXCOW_NODE_ENTRIES) {
+		node_undo(pool, c, level, i);
+		return -EUCLEAN;
 	}
+	pool->scratch[skip] = cpu_to_le64(raw);
+	node->used += !!raw;
 	pm_write(pool_addr(pool, block), pool->scratch, DAXCOW_BLOCK_SIZE);
 	return 0;
-
-out_undo:
-	node_undo(pool, c, level, i);
-	return ret;
 }
 
 /* Fill the new node at @level where there was none. The children gain an owner. */

@@ -237,12 +237,11 @@ struct owner_walk {
 	bool one;
 };
 
-struct desc *entry_desc(struct daxcow_pool *pool, struct entry e);
 u32 desc_count(const struct desc *d);
 u32 block_owners(struct daxcow_pool *pool, u64 block);
 int owner_add(struct daxcow_pool *pool, u64 slot, struct entry e);
-int owner_add_copy(struct daxcow_pool *pool, const struct node *node, u64 from,
-		   unsigned int index, struct entry e);
+unsigned int owner_add_copies(struct daxcow_pool *pool, struct node *node, u64 from,
+			      __le64 *word, u64 moved);
 bool owner_del(struct daxcow_pool *pool, u64 slot, struct entry e);
 bool owner_has(struct daxcow_pool *pool, u64 slot, struct entry e);
 u32 owner_pairs(struct daxcow_pool *pool, struct entry e);

@@ -159,6 +159,12 @@ static inline struct desc *space_desc(const struct daxcow_pool *pool, u64 block)
 			      &chunk->desc;
 }
 
+static inline struct desc *entry_desc(const struct daxcow_pool *pool, struct entry e)
+{
+	return is_chunk(e) ? &pool->chunks[chunk_of(pool, e.block)].desc :
+			     space_desc(pool, e.block);
+}
+
 static inline struct chunk *chunk_at(const struct daxcow_pool *pool, u64 block)
 {
 	return &pool->chunks[chunk_of(pool, block)];
@@ -190,23 +196,11 @@ void space_retire(struct daxcow_pool *pool, u64 block);
 void space_settle(struct daxcow_pool *pool, u32 c);
 u32 space_gen(struct daxcow_pool *pool, u64 block);
 
+u32 state_of_epoch(u64 epoch);
+bool state_left(const struct daxcow_pool *pool, u32 state);
 void space_forget(struct daxcow_pool *pool, u32 nr);
 
 /* ---- owners that leave (reclaim.c) ---- */
-
-/* What a state can tell apart. */
-#define NR_EPOCHS	(DESC_STATE_MASK + 1 - STATE_LEFT)
-
-/* Whether somebody who left may still look. */
-static inline bool state_left(const struct daxcow_pool *pool, u32 state)
-{
-	u64 ago;
-
-	if (state < STATE_LEFT)
-		return false;
-	ago = pool->epoch + NR_EPOCHS - (state - STATE_LEFT);
-	return ago % NR_EPOCHS < pool->epoch - pool->ended;
-}
 
 /* One owner, and nobody who may still look at it. */
 static inline bool node_own(const struct daxcow_pool *pool, const struct node *node)

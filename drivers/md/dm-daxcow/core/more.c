@@ -94,7 +94,7 @@ int more_room(struct daxcow_pool *pool, struct desc *d, u64 key, u32 nr)
 }
 
 struct more *more_of(const struct daxcow_pool *pool, const struct desc *d,
-			    u64 key)
+		     u64 key)
 {
 	struct more **p = d->a & DESC_MORE ? more_find(&pool->mores, key) : NULL;
 

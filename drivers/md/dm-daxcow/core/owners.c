@@ -38,12 +38,6 @@
  */
 #include "internal.h"
 
-struct desc *entry_desc(struct daxcow_pool *pool, struct entry e)
-{
-	return is_chunk(e) ? &pool->chunks[chunk_of(pool, e.block)].desc :
-			     space_desc(pool, e.block);
-}
-
 u32 desc_count(const struct desc *d)
 {
 	const struct node *node = desc_node(d);
@@ -51,7 +45,7 @@ u32 desc_count(const struct desc *d)
 	return node ? node->count : d->count;
 }
 
-static void count_add(struct desc *d, s64 nr)
+static inline void count_add(struct desc *d, s64 nr)
 {
 	struct node *node = desc_node(d);
 
@@ -209,29 +203,83 @@ int owner_add(struct daxcow_pool *pool, u64 slot, struct entry e)
 	return 0;
 }
 
-/*
- * As owner_add(), for the entry at @index of a node that is a copy of the one at @from and
- * of its family: what both name is counted. Takes no memory. Returns 0, or -EUCLEAN when
- * the one at @from is not known to name it.
- */
-int owner_add_copy(struct daxcow_pool *pool, const struct node *node, u64 from,
-		   unsigned int index, struct entry e)
+/* An entry of a copied node that is neither the only one nor of the first pair. */
+static int owner_add_odd(struct daxcow_pool *pool, const struct node *node, u64 from,
+			 unsigned int index, struct entry e)
 {
-	struct desc *d = entry_desc(pool, e);
-	u64 same = (u64)node->family << DESC_REF_SHIFT |
-		   (u64)index << DESC_INDEX_SHIFT;
-	u64 only = from << DESC_REF_SHIFT | (u64)index << DESC_INDEX_SHIFT |
-		   DESC_EXACT;
-	u64 at = d->a & ~((1ULL << DESC_REF_SHIFT) - (1ULL << DESC_STATE_SHIFT)) &
-		 ~(DESC_MORE | ((1ULL << DESC_KIND_BITS) - 1));
+	if (!owner_has(pool, slot_of(from, index), e))
+		return -EUCLEAN;
+	return owner_add(pool, slot_of(node->block, index), e);
+}
 
-	if (at == only)
-		desc_set_ref(d, node->family, index, false);
-	else if (at != same)
-		return owner_has(pool, slot_of(from, index), e) ?
-		       owner_add(pool, slot_of(node->block, index), e) : -EUCLEAN;
-	count_add(d, 1);
-	return 0;
+/* Descriptors of the chunk that the last block was in: mostly the next one is, too. */
+struct near {
+	u64 first;
+	struct desc *desc;
+};
+
+static inline struct desc *near_desc(struct daxcow_pool *pool, struct near *near, u64 raw)
+{
+	u64 block = raw & DAXCOW_ENTRY_BLOCK_MASK;
+	struct chunk *chunk;
+
+	if (near->desc && block - near->first < DAXCOW_CHUNK_BLOCKS &&
+	    !(raw >> DAXCOW_ENTRY_LEVEL_SHIFT & 7))
+		return &near->desc[block - near->first];
+	chunk = chunk_at(pool, block);
+	if (!chunk->split || is_chunk(entry_decode(raw)))
+		return &chunk->desc;
+	near->desc = chunk->split->desc;
+	near->first = block - chunk_index(pool, block);
+	return &near->desc[chunk_index(pool, block)];
+}
+
+/* Of a descriptor, where the first pair is. */
+#define DESC_AT_MASK	(~((1ULL << DESC_REF_SHIFT) - 1) | \
+			 DESC_INDEX_MASK << DESC_INDEX_SHIFT | DESC_EXACT)
+
+/**
+ * owner_add_copies() - owner_add() for all entries of a copied node
+ * @pool:	the pool
+ * @node:	the copy, of the same family as the node it is one of
+ * @from:	block of that
+ * @word:	entries of that; @moved is added to each, as the copy has them, see
+ *		entry_moved()
+ * @moved:	dto.
+ *
+ * Counts them in @node. Takes no memory.
+ *
+ * Return: how many words have been done: all, or up to one that names what the one at
+ * @from is not known to name.
+ */
+unsigned int owner_add_copies(struct daxcow_pool *pool, struct node *node, u64 from,
+			      __le64 *word, u64 moved)
+{
+	u64 same = (u64)node->family << DESC_REF_SHIFT;
+	u64 only = from << DESC_REF_SHIFT | DESC_EXACT;
+	struct near near = { .desc = NULL };
+	unsigned int i, nr = 0;
+
+	for (i = 0; i < DAXCOW_NODE_ENTRIES; i++) {
+		u64 raw = le64_to_cpu(word[i]), index = (u64)i << DESC_INDEX_SHIFT;
+		struct desc *d;
+
+		if (!raw)
+			continue;
+		d = near_desc(pool, &near, raw);
+		if ((d->a & DESC_AT_MASK) == (same | index)) {
+			count_add(d, 1);
+		} else if ((d->a & DESC_AT_MASK) == (only | index)) {
+			d->a = (d->a & ~DESC_AT_MASK) | same | index;
+			count_add(d, 1);
+		} else if (owner_add_odd(pool, node, from, i, entry_decode(raw))) {
+			break;
+		}
+		word[i] = cpu_to_le64(raw ^ moved);
+		nr++;
+	}
+	node->used += nr;
+	return i;
 }
 
 /* The first pair is empty: another takes its place. */

@@ -57,11 +57,6 @@
 
 #define WAIT_CHUNK	(1ULL << 63)
 
-static u32 epoch_state(u64 epoch)
-{
-	return STATE_LEFT + epoch % NR_EPOCHS;
-}
-
 /* Somebody who came through an entry that named it, or its chunk, may still look. */
 static bool block_left(struct daxcow_pool *pool, u64 block)
 {
@@ -278,7 +273,7 @@ static void leave_now(struct daxcow_pool *pool, struct desc *d)
 	if (node)
 		node->left = pool->epoch;
 	else
-		desc_set_state(d, epoch_state(pool->epoch));
+		desc_set_state(d, state_of_epoch(pool->epoch));
 	wake(pool);
 	pool->left = true;
 }

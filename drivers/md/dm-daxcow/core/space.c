@@ -531,6 +531,25 @@ u32 space_gen(struct daxcow_pool *pool, u64 block)
 	return space_desc(pool, block)->gen;
 }
 
+/* What a state can tell apart. */
+#define NR_EPOCHS	(DESC_STATE_MASK + 1 - STATE_LEFT)
+
+u32 state_of_epoch(u64 epoch)
+{
+	return STATE_LEFT + epoch % NR_EPOCHS;
+}
+
+/* Whether somebody who left may still look. */
+bool state_left(const struct daxcow_pool *pool, u32 state)
+{
+	u64 ago;
+
+	if (state < STATE_LEFT)
+		return false;
+	ago = pool->epoch + NR_EPOCHS - (state - STATE_LEFT);
+	return ago % NR_EPOCHS < pool->epoch - pool->ended;
+}
+
 static void desc_forget(const struct daxcow_pool *pool, struct desc *d)
 {
 	if (desc_state(d) >= STATE_LEFT && !state_left(pool, desc_state(d)))
