@@ -19,6 +19,7 @@ help:
 	@echo 'make fuzz     feed pools, operations and text to fuzzers (SECONDS=60)'
 	@echo 'make soak     everything at once on the debug kernel (MINUTES=30)'
 	@echo 'make torture  programs that others wrote, beside dm-linear (MINUTES=30)'
+	@echo 'make bench-core        what the engine costs with many snapshots and clones (SIZES="10000 10000 90000")'
 	@echo 'make bench-dedupe      what dedupe frees of Debian packages (SETS="C A D")'
 	@echo 'make boot-test    the packages in Debian 12 and 13, booted (RELEASES="12 13"; an hour)'
 	@echo 'make bench-faults      what page faults and I/O take, beside dm-linear and others'
@@ -132,6 +133,9 @@ torture: build/module/$(or $(KERNEL),patched)/dm-daxcow.ko tools guest-programs
 bench-dedupe: build/module/patched/dm-daxcow.ko tools guest-programs
 	@tests/bench/run $(SETS)
 
+bench-core: setup
+	@tests/bench/core/run $(SIZES)
+
 boot-test: setup guest-programs
 	@for release in $(or $(RELEASES),12 13); do tests/deb/run $$release || exit 1; done
 
@@ -155,5 +159,5 @@ distclean: clean
 	rm -rf $(CACHE)
 
 .PHONY: all help setup kernels module tools unit guest-programs ready check how-long demo \
-	guest fuzz soak torture bench-dedupe bench-faults lint boot-test install deb clean \
+	guest fuzz soak torture bench-core bench-dedupe bench-faults lint boot-test install deb clean \
 	distclean
