@@ -30,8 +30,9 @@ int bad_reserve(struct daxcow_pool *pool, u64 nr_blocks)
 		pool->bad_spare = map;
 		return 0;
 	}
+	/* one that is larger is left over from a growth that failed */
 	memcpy(map->bits, old->bits,
-	       (old->nr_blocks + BITS - 1) / BITS * sizeof(u64));
+	       (min(old->nr_blocks, nr_blocks) + BITS - 1) / BITS * sizeof(u64));
 	map->older = old;
 	smp_store_release(&pool->bad, map);
 	return 0;
