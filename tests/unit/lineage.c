@@ -229,6 +229,28 @@ static void table_damaged(void **state)
 	table_gone(*state, true);
 }
 
+/* Blocks of a chunk that somebody else maps as a whole: they are as they were for him. */
+static void table_of_parts_gone(void **state)
+{
+	struct rig *r = *state;
+	u64 p, table, block;
+
+	assert_int_equal(daxcow_provision(r->vol[0], CHUNK, CHUNK, &p), CHUNK);
+	snapshot(r, 0, 1);
+	table = table_of(r, own(r, 1, CHUNK + 3));
+	assert_int_equal(daxcow_bad_add(r->pool, table), 0);
+	daxcow_close(r->vol[1]);
+	r->vol[1] = NULL;
+	assert_int_equal(daxcow_delete(r->pool, 1), 0);
+	drain(r);
+	assert_int_equal(daxcow_provision(r->vol[0], CHUNK + 5, 1, &block), 1);
+	overwrite(r, 0, CHUNK + 6);
+	assert_int_equal(daxcow_discard(r->vol[0], CHUNK + 7, 1), 0);
+	drain(r);
+	reload(r);
+	assert_int_equal(where(r, 0, CHUNK + 7), DAXCOW_HOLE);
+}
+
 /* Damage that does not show in the sum of the entries: nothing is copied from it. */
 static void damage_that_cancels(void **state)
 {
@@ -262,6 +284,7 @@ int main(void)
 		CASE(records_leave),
 		CASE(table_retired),
 		CASE(table_damaged),
+		CASE(table_of_parts_gone),
 		CASE(damage_that_cancels),
 	};
 

@@ -57,6 +57,7 @@ int daxcow_bad_add(struct daxcow_pool *pool, u64 block)
 	if (ret)
 		goto out_unlock;
 	bad_change(pool, block, true);
+	usage_forget(pool, block);
 	space_retire(pool, block);
 	kind = desc_kind(space_desc(pool, block));
 	if (must_not_change(block, kind)) {
@@ -84,6 +85,7 @@ int daxcow_bad_clear(struct daxcow_pool *pool, u64 block)
 	if (ret)
 		goto out_unlock;
 	bad_change(pool, block, false);
+	usage_forget(pool, block);
 	kind = desc_kind(space_desc(pool, block));
 	/* what it names was not walked: it takes a load */
 	if (pool->unknown && is_table(kind))

@@ -90,6 +90,39 @@ static struct pair *pair_find(struct more *more, u32 family, unsigned int index)
 	return NULL;
 }
 
+static bool names(struct daxcow_pool *pool, const struct node *node, u64 slot,
+		  struct entry e)
+{
+	struct entry found;
+
+	if (slot_index(slot) < node->done)
+		return false;
+	if (desc_kind(space_desc(pool, node->block)) == KIND_RECORD)
+		return node->root == e.block;
+	if (bad_test(pool, node->block))
+		return false;
+	found = entry_decode(pm_load(slot_word(pool, slot)));
+	return found.type == e.type && found.level == e.level &&
+	       found.block == e.block;
+}
+
+/*
+ * An address outlives the table that it is in when that could not be read as it was
+ * taken apart. What an entry names that is damaged is known by memory alone.
+ */
+static bool exact_right(struct daxcow_pool *pool, const struct desc *d, struct entry e)
+{
+	u64 slot = slot_of(desc_ref(d), desc_index(d));
+	const struct desc *above = space_desc(pool, slot_block(slot));
+	const struct node *node = desc_node(above);
+	struct entry found;
+
+	if (node && desc_is_node(above) && slot_index(slot) >= node->done &&
+	    tree_load(pool, slot, desc_kind(above) - KIND_NODE, &found))
+		return true;
+	return node && names(pool, node, slot, e);
+}
+
 /* See that the next can be done. Returns 0, -ENOMEM, or -EUCLEAN. */
 static int desc_can_widen(struct daxcow_pool *pool, const struct desc *d)
 {
@@ -191,6 +224,9 @@ int owner_add(struct daxcow_pool *pool, u64 slot, struct entry e)
 
 	above = space_desc(pool, slot_block(slot));
 	node = desc_node(above);
+	/* an owner that has gone with its table, unread, is none */
+	if (desc_count(d) && d->a & DESC_EXACT && !exact_right(pool, d, e))
+		owner_drop(pool, e);
 	if (desc_count(d))
 		ret = owner_add_another(pool, d, more_key(e), node, slot_index(slot));
 	else
@@ -452,22 +488,6 @@ void owner_drop(struct daxcow_pool *pool, struct entry e)
 
 /* ---- who they are ---- */
 
-static bool names(struct daxcow_pool *pool, const struct node *node, u64 slot,
-		  struct entry e)
-{
-	struct entry found;
-
-	if (slot_index(slot) < node->done)
-		return false;
-	if (desc_kind(space_desc(pool, node->block)) == KIND_RECORD)
-		return node->root == e.block;
-	if (bad_test(pool, node->block))
-		return false;
-	found = entry_decode(pm_load(slot_word(pool, slot)));
-	return found.type == e.type && found.level == e.level &&
-	       found.block == e.block;
-}
-
 /**
  * owner_walk() - begin to look for the entries that name something
  * @w:		where the walk is
@@ -538,22 +558,6 @@ static void walk_narrow(struct owner_walk *w)
 	w->one = true;
 }
 
-/*
- * An address outlives the table that it is in when that could not be read as it was
- * taken apart. What an entry names that is damaged is known by memory alone.
- */
-static bool exact_right(const struct owner_walk *w)
-{
-	const struct desc *above = space_desc(w->pool, slot_block(w->slot));
-	const struct node *node = desc_node(above);
-	struct entry e;
-
-	if (node && desc_is_node(above) && slot_index(w->slot) >= node->done &&
-	    tree_load(w->pool, w->slot, desc_kind(above) - KIND_NODE, &e))
-		return true;
-	return node && names(w->pool, node, w->slot, w->e);
-}
-
 bool owner_next(struct owner_walk *w)
 {
 	if (!w->pair && desc_count(w->d) && w->d->a & DESC_EXACT) {
@@ -561,7 +565,7 @@ bool owner_next(struct owner_walk *w)
 			return false;
 		w->one = true;
 		w->slot = slot_of(desc_ref(w->d), desc_index(w->d));
-		return exact_right(w);
+		return exact_right(w->pool, w->d, w->e);
 	}
 	do {
 		while (w->next && w->left) {
