@@ -85,6 +85,7 @@ struct daxcow_volume {
  * @ended:	of those up to here nobody is left who may look
  * @left:	somebody has left in the current one
  * @forget:	chunk whose descriptors are to forget next when somebody left
+ * @nr_forget:	so many are to do so after this grace period
  * @spare:	in store for when there is no memory
  * @incoming:	what has become nobody's since the last batch
  * @ready:	what nobody can see any more
@@ -114,7 +115,7 @@ struct daxcow_pool {
 	bool gen_used;
 	u64 epoch, closing, ended;
 	bool left;
-	u32 forget;
+	u32 forget, nr_forget;
 	struct wait incoming, ready;
 	struct families families;
 	struct mores mores;
@@ -198,7 +199,7 @@ u32 space_gen(struct daxcow_pool *pool, u64 block);
 
 u32 state_of_epoch(u64 epoch);
 bool state_left(const struct daxcow_pool *pool, u32 state);
-void space_forget(struct daxcow_pool *pool, u32 nr);
+void space_forget(struct daxcow_pool *pool, long *work);
 
 /* ---- owners that leave (reclaim.c) ---- */
 

@@ -558,18 +558,20 @@ static void desc_forget(const struct daxcow_pool *pool, struct desc *d)
 
 /*
  * A descriptor has room for a part of the number of an epoch only, which comes back.
- * So all are visited, @nr chunks at a time, before it does.
+ * So all are visited before it does, some chunks after each grace period; as far as
+ * *@work goes.
  */
-void space_forget(struct daxcow_pool *pool, u32 nr)
+void space_forget(struct daxcow_pool *pool, long *work)
 {
 	u32 i;
 
-	for (; nr; nr--) {
+	for (; pool->nr_forget && *work > 0; pool->nr_forget--) {
 		struct chunk *chunk = &pool->chunks[pool->forget];
 
 		desc_forget(pool, &chunk->desc);
 		for (i = 0; chunk->split && i < DAXCOW_CHUNK_BLOCKS; i++)
 			desc_forget(pool, &chunk->split->desc[i]);
+		*work -= chunk->split ? DAXCOW_CHUNK_BLOCKS : 1;
 		if (++pool->forget == pool->nr_chunks)
 			pool->forget = 0;
 	}
