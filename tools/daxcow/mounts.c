@@ -1,15 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What is mounted where, as this process sees it.
+ * What is mounted where, as this process sees it, and as those in other mount
+ * namespaces do: a container's volume is mounted nowhere else.
+ *
+ * Not in other user namespaces: what is mounted there by whoever has one may be a FUSE
+ * with one of our file systems inside, and who walks to that waits for as long as he
+ * likes. A file system on a device was mounted by root.
  */
+#define _GNU_SOURCE
+#include <ctype.h>
+#include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 #include "mounts.h"
 
-#define MOUNTINFO "/proc/self/mountinfo"
+/**
+ * struct reader - reads one namespace after the other
+ * @seen:	their inode numbers
+ * @user:	that of the user namespace
+ */
+struct reader {
+	struct mounts *mounts;
+	ino_t *seen, user;
+	size_t nr;
+};
 
 static bool is_octal(char c)
 {
@@ -41,7 +59,8 @@ static void mount_free(struct mount *m)
 	free(m->options);
 }
 
-static int add_line(struct mounts *m, const char *line)
+/* @at: what the paths in @line begin at */
+static int add_line(struct mounts *m, const char *line, const char *at)
 {
 	const char *rest = strstr(line, " - ");
 	struct mount *room, new = { };
@@ -58,6 +77,15 @@ static int add_line(struct mounts *m, const char *line)
 	if (!room)
 		goto out_free;
 	unescape(new.path);
+	if (*at) {
+		char *path = new.path;
+
+		if (asprintf(&new.path, "%s%s", at, path) < 0)
+			new.path = NULL;
+		free(path);
+		if (!new.path)
+			goto out_free;
+	}
 	new.dev = makedev(major, minor);
 	new.whole = !strcmp(root, "/");
 	m->mount = room;
@@ -71,27 +99,80 @@ out_free:
 	return err;
 }
 
-int mounts_read(struct mounts *m)
+/* Of @process, "self" or a number. One that is gone by now has no mounts. */
+static int read_process(struct mounts *m, const char *process)
 {
-	FILE *f = fopen(MOUNTINFO, "re");
-	char *line = NULL;
+	char at[32 + NAME_MAX] = "", path[32 + NAME_MAX], *line = NULL;
 	size_t size = 0;
 	int err = 0;
+	FILE *f;
 
-	*m = (struct mounts) { };
+	snprintf(path, sizeof(path), "/proc/%s/mountinfo", process);
+	if (strcmp(process, "self"))
+		snprintf(at, sizeof(at), "/proc/%s/root", process);
+	f = fopen(path, "re");
 	if (!f)
-		return fail_errno(errno, "%s", MOUNTINFO);
+		return *at ? 0 : -errno;
 	while (!err && getline(&line, &size, f) > 0)
-		err = add_line(m, line);
-	if (!err && ferror(f))
+		err = add_line(m, line, at);
+	if (!err && ferror(f) && !*at)
 		err = -EIO;
 	free(line);
 	fclose(f);
+	return err;
+}
+
+/* 0: there is none, or it cannot be looked at */
+static ino_t namespace_of(const char *process, const char *kind)
+{
+	char path[64 + NAME_MAX];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%s/ns/%s", process, kind);
+	return stat(path, &st) ? 0 : st.st_ino;
+}
+
+/* What can be seen of a namespace is that of the first of its processes. */
+static int read_namespace(struct reader *r, const char *process)
+{
+	ino_t ino = namespace_of(process, "mnt"), *room;
+	size_t i;
+
+	if (!ino || namespace_of(process, "user") != r->user)
+		return 0;
+	for (i = r->nr; i > 0; i--)
+		if (r->seen[i - 1] == ino)
+			return 0;
+	room = array_room(r->seen, r->nr, sizeof(*room));
+	if (!room)
+		return -ENOMEM;
+	r->seen = room;
+	r->seen[r->nr++] = ino;
+	return r->nr > 1 ? read_process(r->mounts, process) : 0;
+}
+
+int mounts_read(struct mounts *m)
+{
+	struct reader r = { .mounts = m, .user = namespace_of("self", "user") };
+	struct dirent *entry;
+	DIR *dir;
+	int err;
+
+	*m = (struct mounts) { };
+	err = read_process(m, "self");
+	if (!err)
+		err = read_namespace(&r, "self");
+	dir = opendir("/proc");
+	while (!err && dir && (entry = readdir(dir)))
+		if (isdigit((unsigned char)entry->d_name[0]))
+			err = read_namespace(&r, entry->d_name);
+	if (dir)
+		closedir(dir);
+	free(r.seen);
 	if (!err)
 		return EXIT_DONE;
 	mounts_free(m);
-	return fail(EXIT_FAILED, "cannot read %s: %s", MOUNTINFO,
-		    strerror(-err));
+	return fail(EXIT_FAILED, "cannot read what is mounted: %s", strerror(-err));
 }
 
 void mounts_free(struct mounts *m)

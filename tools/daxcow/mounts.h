@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What is mounted where, as this process sees it.
+ * What is mounted where, as this process sees it first, and then as those in other mount
+ * namespaces do: paths there begin with /proc/PID/root.
  */
 #ifndef DAXCOW_TOOL_MOUNTS_H
 #define DAXCOW_TOOL_MOUNTS_H
@@ -10,6 +11,7 @@
 
 /**
  * struct mount - one line of mountinfo
+ * @path:	that can be opened here
  * @whole:	its root is that of the file system
  * @type:	of the file system
  * @options:	of the file system, with commas between
