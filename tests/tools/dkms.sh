@@ -164,11 +164,28 @@ no_live 6.12.10-patched
 
 # its source comes later
 rm root/lib/modules/6.12.9-live/build/no-source
+touch root/usr/src/linux-source-6.12.tar.xz
 installs 0 --missing
 has 6.12.9-live
 has_live 6.12.9-live
 installs 0 --missing
 [ ! -s out ] || failed "nothing is missing: $(cat out)"
+
+# it has failed, and nothing has changed: not a minute's work for each package
+kernel 6.12.11-nothing
+live 6.12.11-nothing
+touch root/lib/modules/6.12.11-nothing/build/no-source
+installs 1 --missing
+says out "6.12.11-nothing: building"
+installs 1 --missing
+says err "6.12.11-nothing: as before, not all could be built"
+grep -q building out && failed "builds again: $(cat out)"
+echo another >root/usr/src/linux-source-6.12.tar.xz
+installs 1 --missing
+says out "6.12.11-nothing: building"
+installs 1
+says out "6.12.11-nothing: building"
+rm -r root/lib/modules/6.12.11-nothing
 
 # an old pair stays together
 state 6.12.9-live >before
@@ -221,6 +238,17 @@ has_live 6.12.9-live
 state 6.12.9-live >before
 installs 0 --missing
 keeps 6.12.9-live
+
+# ... and where there was nothing there is nothing
+kernel 6.12.12-new
+live 6.12.12-new
+echo once >fail
+installs 1 --missing
+says err "6.12.12-new: daxcow-dax could not be installed"
+none 6.12.12-new
+installs 0
+has 6.12.12-new
+has_live 6.12.12-new
 
 # no headers
 rm -r root/lib/modules/6.12.44+b/build

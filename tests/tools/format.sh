@@ -81,6 +81,14 @@ expect 4 probe labelled
 poke labelled 72 '\0'
 expect 0 probe labelled --json
 [ "$(jq .pool.label out)" = null ] || failed "probe says $(cat out)"
+# a boot sector's end leaves the label, and nobody starts what is below it
+cp labelled written
+poke written 510 '\125\252'
+expect 4 probe written
+says err "something else has been written into its first block"
+says err "dd if=/dev/zero of=written bs=1 seek=256 count=256 conv=notrunc"
+dd if=/dev/zero of=written bs=1 seek=256 count=256 conv=notrunc status=none
+expect 0 probe written
 poke labelled 0 x
 expect 4 probe labelled
 
