@@ -167,25 +167,21 @@ int media_super(const struct media *m, struct daxcow_super *super)
 	return 0;
 }
 
-/*
- * Whether somebody else has written into the superblock where a pool has zeroes: a boot
- * sector ends there. It leaves the label, and a pool may be what was there before.
- */
-static bool overwritten(const struct daxcow_super *super)
+static bool all_zero(const u8 *bytes, size_t nr)
 {
-	size_t i;
-
-	for (i = 0; i < sizeof(super->pad2); i++)
-		if (super->pad2[i])
-			return true;
-	return false;
+	while (nr && !*bytes) {
+		bytes++;
+		nr--;
+	}
+	return !nr;
 }
 
 int media_must_be_whole(const struct media *m, const struct daxcow_super *super)
 {
-	if (!overwritten(super))
+	if (all_zero(super->pad2, sizeof(super->pad2)) &&
+	    all_zero(super->pad3, sizeof(super->pad3)))
 		return EXIT_DONE;
-	return fail(EXIT_DAMAGED, "%s: there is a pool, and something else has been written into its first block, such as a partition table; if the pool is what you want: dd if=/dev/zero of=%s bs=1 seek=256 count=256 conv=notrunc",
+	return fail(EXIT_DAMAGED, "%s: there is a pool, and something else has been written into its first block, such as a partition table or a file system; if the pool is what you want: for at in 256,256 536,3560; do dd if=/dev/zero of=%s bs=1 seek=${at%%,*} count=${at#*,} conv=notrunc; done",
 		    m->path, m->path);
 }
 
