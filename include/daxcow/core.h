@@ -402,14 +402,18 @@ struct daxcow_owner {
  * daxcow_owners() - all volumes and places that a block belongs to
  * @block: data, a table or a record
  * @use: what it is; may be NULL
- * @fn: called for each, under the pool's lock; non-zero stops the walk
+ * @fn: called for each, under the pool's lock; anything but 0 stops the walk, and is
+ *	positive, or an error that the engine does not return
+ * @again: what @fn was told of is not to be counted, it is called for all once more; as
+ *	@fn. Without it the lock is held from the first to the last: for who stops soon
  *
- * Time grows with the number of owners. Return: 0, what @fn returned, -ENOENT for
+ * Time grows with the number of owners, and the lock is given away now and then; unless
+ * the map changes all the time, then it is kept in the end. Return: 0, what @fn returned, -ENOENT for
  * a block that no volume has, -ERANGE for one that is not in the pool.
  */
 int daxcow_owners(struct daxcow_pool *pool, u64 block, enum daxcow_use *use,
 		  int (*fn)(void *arg, const struct daxcow_owner *o),
-		  void *arg);
+		  void (*again)(void *arg), void *arg);
 
 /* ---- merge ---- */
 

@@ -257,7 +257,7 @@ static void check_owners(const struct daxcow_ioc_owners *in)
 	u32 i;
 
 	memcpy(&out, user, sizeof(out));
-	daxcow_owners(the_pool.core, out.block, NULL, count_owner, &total);
+	daxcow_owners(the_pool.core, out.block, NULL, count_owner, NULL, &total);
 	must(out.total == total && out.nr <= in->nr, "as many as there are");
 	must(out.nr == min(min(in->nr, 4096u), total - min(total, in->first)),
 	     "as many as there is room for");
@@ -330,7 +330,7 @@ static void check_blocks(const struct daxcow_ioc_blocks *in)
 		     r.generation >= in->since, "a run");
 		for (b = r.block; b < r.block + r.nr; b++) {
 			total = 0;
-			daxcow_owners(the_pool.core, b, &use, count_owner, &total);
+			daxcow_owners(the_pool.core, b, &use, count_owner, NULL, &total);
 			must(use == DAXCOW_BLOCK_DATA && total, "data");
 		}
 		next = r.block + r.nr;

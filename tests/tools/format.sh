@@ -87,13 +87,13 @@ poke written 510 '\125\252'
 expect 4 probe written
 says err "something else has been written into its first block"
 repair=$(sed -n 's/.*if the pool is what you want: //p' err)
-bash -c "$repair" 2>dd || failed "$repair: $(cat dd)"
+bash -c "$repair" 2>err || failed "$repair: $(cat err)"
 expect 0 probe written
 # what LVM, ext4 and swap leave
 for at in 536 1080 4086; do
 	poke written $at x
 	expect 4 probe written
-	bash -c "$repair" 2>dd
+	bash -c "$repair" 2>err
 	expect 0 probe written
 done
 poke labelled 0 x

@@ -4,14 +4,6 @@
  */
 #include "rig.h"
 
-static struct daxcow_pool_info info_of(struct rig *r)
-{
-	struct daxcow_pool_info i;
-
-	daxcow_pool_info(r->pool, &i);
-	return i;
-}
-
 static void must_fail(struct rig *r, int v, u64 vblk)
 {
 	u64 block;
@@ -29,7 +21,7 @@ static u64 owners(struct rig *r, u64 block, enum daxcow_use *use)
 {
 	u64 nr = 0;
 
-	daxcow_owners(r->pool, block, use, stop, &nr);
+	daxcow_owners(r->pool, block, use, stop, NULL, &nr);
 	return nr;
 }
 
@@ -360,7 +352,7 @@ static u64 lose_record(struct rig *r, u32 id)
 	u64 b;
 
 	for (b = 0; b < BLOCKS; b++) {
-		daxcow_owners(r->pool, b, &use, volume_of, &volume);
+		daxcow_owners(r->pool, b, &use, volume_of, NULL, &volume);
 		if (use == DAXCOW_BLOCK_RECORD && volume == id)
 			break;
 	}

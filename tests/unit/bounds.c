@@ -7,13 +7,6 @@
 #include "rig.h"
 #include "internal.h"
 
-static void make(struct rig *r, u32 origin, u32 id)
-{
-	struct daxcow_volume_desc d = { .id = id, .origin = origin };
-
-	assert_int_equal(daxcow_snapshot(r->pool, &d, 1), 0);
-}
-
 /* A chunk of volume 0, each block of which only one of @nr clones has by itself. */
 static u64 far_apart(struct rig *r, u32 nr)
 {
@@ -69,14 +62,6 @@ static void make_first(struct rig *r, u32 id)
 	struct daxcow_volume_desc d = { .id = id };
 
 	assert_int_equal(daxcow_create(r->pool, &d), 0);
-}
-
-static struct daxcow_pool_info info_of(struct rig *r)
-{
-	struct daxcow_pool_info i;
-
-	daxcow_pool_info(r->pool, &i);
-	return i;
 }
 
 #define REGIONS	64

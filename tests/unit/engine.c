@@ -523,9 +523,9 @@ static void all_owners_are_found(void **state)
 		assert_int_equal(daxcow_snapshot(r->pool, &d, 1), 0);
 	}
 	own(r, 0, 9);
-	assert_int_equal(daxcow_owners(r->pool, p, NULL, count, &seen), 0);
+	assert_int_equal(daxcow_owners(r->pool, p, NULL, count, NULL, &seen), 0);
 	assert_int_equal(seen, (1ULL << 40) - 2);
-	assert_int_equal(daxcow_owners(r->pool, BLOCKS - 1, NULL, count, &seen),
+	assert_int_equal(daxcow_owners(r->pool, BLOCKS - 1, NULL, count, NULL, &seen),
 			 -ENOENT);
 }
 
@@ -554,7 +554,7 @@ static void owners_of_tables_are_found(void **state)
 	p = own(r, 0, FAR_VBLK);
 	for (b = 0; b < BLOCKS; b++) {
 		nr = 0;
-		ret = daxcow_owners(r->pool, b, &use, covers_far, &nr);
+		ret = daxcow_owners(r->pool, b, &use, covers_far, NULL, &nr);
 		assert_int_equal(ret, nr ? 0 : -ENOENT);
 		assert_int_equal(use == DAXCOW_BLOCK_DATA, b == p);
 		assert_int_equal(nr == 0, use == DAXCOW_BLOCK_FREE ||
@@ -570,7 +570,7 @@ static void owners_of_tables_are_found(void **state)
 	assert_int_equal(used[DAXCOW_BLOCK_RECORD], 1);
 	assert_int_equal(used[DAXCOW_BLOCK_TABLE], 3);
 	assert_int_equal(covered, CHUNK + CHUNK * CHUNK + CHUNK * CHUNK * CHUNK);
-	assert_int_equal(daxcow_owners(r->pool, BLOCKS, &use, covers_far, &nr),
+	assert_int_equal(daxcow_owners(r->pool, BLOCKS, &use, covers_far, NULL, &nr),
 			 -ERANGE);
 }
 

@@ -40,7 +40,7 @@ static struct places owners_of(u64 block, enum daxcow_use *use)
 {
 	struct places p = { .nr = 0 };
 
-	daxcow_owners(t.pool, block, use, add_owner, &p);
+	daxcow_owners(t.pool, block, use, add_owner, NULL, &p);
 	return p;
 }
 

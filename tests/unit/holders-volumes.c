@@ -116,7 +116,7 @@ bool has_owner(u64 block)
 {
 	struct asked a = { .nr = 0 };
 
-	return !daxcow_owners(t.pool, block, NULL, ask, &a);
+	return !daxcow_owners(t.pool, block, NULL, ask, NULL, &a);
 }
 
 /* Who was given write access is the only owner (I1), and of a block that is good. */
@@ -125,7 +125,7 @@ static void check_own(u32 id, u64 vblk, u64 block)
 	struct asked a = { .id = id, .vblk = vblk };
 
 	CHECK(!bad_test(t.pool, block), "block %" PRIu64 " is bad, and given", block);
-	CHECK(!daxcow_owners(t.pool, block, NULL, ask, &a),
+	CHECK(!daxcow_owners(t.pool, block, NULL, ask, NULL, &a),
 	      "block %" PRIu64 " is given to volume %u, and nobody's", block, id);
 	CHECK(a.nr == 1 && a.found == 1,
 	      "block %" PRIu64 " is given to volume %u and has %u owners", block, id,
@@ -272,7 +272,7 @@ void owners_leave(u64 block, u64 nr)
 	struct daxcow_owner o;
 
 	while (block < end) {
-		if (daxcow_owners(t.pool, block, NULL, any_owner, &o) != 1) {
+		if (daxcow_owners(t.pool, block, NULL, any_owner, NULL, &o) != 1) {
 			block++;
 			continue;
 		}

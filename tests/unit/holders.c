@@ -199,7 +199,7 @@ static struct chosen choose_place(void)
 
 		if (h->kind != HOLD_NONE && kind > 3)
 			block = h->block;
-		daxcow_owners(t.pool, block, NULL, choose_owner, &c);
+		daxcow_owners(t.pool, block, NULL, choose_owner, NULL, &c);
 	}
 	return c;
 }

@@ -5,21 +5,6 @@
 #define BLOCKS	(CHUNK * 4096)
 #include "rig.h"
 
-static struct daxcow_pool_info info_of(struct rig *r)
-{
-	struct daxcow_pool_info i;
-
-	daxcow_pool_info(r->pool, &i);
-	return i;
-}
-
-static void make(struct rig *r, u32 origin, u32 id)
-{
-	struct daxcow_volume_desc d = { .id = id, .origin = origin };
-
-	assert_int_equal(daxcow_snapshot(r->pool, &d, 1), 0);
-}
-
 static int no_owner(void *arg, const struct daxcow_owner *o)
 {
 	return 1;
@@ -211,7 +196,7 @@ static void gone_is_free(void **state)
 	assert_int_equal(daxcow_discard(r->vol[0], 5, 1), 0);
 	drain(r);
 	assert_int_equal(info_of(r).nr_pending, 1);
-	assert_int_equal(daxcow_owners(r->pool, p, &use, no_owner, NULL), -ENOENT);
+	assert_int_equal(daxcow_owners(r->pool, p, &use, no_owner, NULL, NULL), -ENOENT);
 	assert_int_equal(use, DAXCOW_BLOCK_FREE);
 	r->busy = ~0ULL;
 	drain(r);

@@ -9,21 +9,6 @@
 
 #define CLONES	300
 
-static struct daxcow_pool_info info_of(struct rig *r)
-{
-	struct daxcow_pool_info i;
-
-	daxcow_pool_info(r->pool, &i);
-	return i;
-}
-
-static void make(struct rig *r, u32 origin, u32 id)
-{
-	struct daxcow_volume_desc d = { .id = id, .origin = origin };
-
-	assert_int_equal(daxcow_snapshot(r->pool, &d, 1), 0);
-}
-
 /* A write to volume @id, which is not open. */
 static void write_to(struct rig *r, u32 id, u64 vblk)
 {
@@ -57,7 +42,7 @@ static void owned_by_all_but(struct rig *r, u64 block, u64 vblk, u32 not)
 	struct seen s = { .vblk = vblk };
 	u32 id;
 
-	assert_int_equal(daxcow_owners(r->pool, block, NULL, note, &s), 0);
+	assert_int_equal(daxcow_owners(r->pool, block, NULL, note, NULL, &s), 0);
 	for (id = 0; id <= CLONES; id++)
 		assert_int_equal(s.volume[id], id != not);
 }
@@ -208,7 +193,7 @@ static void table_gone(struct rig *r, bool damaged)
 		own(r, 0, CHUNK * i + 1);
 	if (damaged)
 		assert_int_equal(table_of(r, where(r, 0, CHUNK * (i - 1) + 1)), table);
-	assert_int_equal(daxcow_owners(r->pool, p, NULL, note, NULL), -ENOENT);
+	assert_int_equal(daxcow_owners(r->pool, p, NULL, note, NULL, NULL), -ENOENT);
 	assert_false(daxcow_exclusive(r->pool, p, 1));
 	assert_true(daxcow_shared(r->pool, p));
 	/* and is found again, as free, after a load */
@@ -275,6 +260,230 @@ static void damage_that_cancels(void **state)
 	assert_int_equal(daxcow_provision(r->vol[0], 6, 1, &block), 1);
 }
 
+/* ---- while the map changes ---- */
+
+/* What happens the @at-th time that a walk gives the lock away. */
+static struct {
+	struct rig *r;
+	unsigned int nr, at;
+	u32 id;
+	void (*change)(struct rig *r, u32 id);
+} between;
+
+static void change_between(void)
+{
+	if (between.nr++ == between.at)
+		between.change(between.r, between.id);
+}
+
+/* Those found, by volume */
+struct tally {
+	u32 of[CLONES + 10];
+	u64 nr;
+};
+
+static int count_one(void *arg, const struct daxcow_owner *o)
+{
+	struct tally *t = arg;
+
+	assert_in_range(o->volume, 0, ARRAY_SIZE(t->of) - 1);
+	t->of[o->volume]++;
+	t->nr++;
+	return 0;
+}
+
+static void count_again(void *arg)
+{
+	memset(arg, 0, sizeof(struct tally));
+}
+
+/* Returns how often the lock was given away. */
+static unsigned int found_beside(struct rig *r, u64 block, unsigned int at, u32 id,
+				 void (*change)(struct rig *r, u32 id))
+{
+	struct tally found = { .nr = 0 }, want = { .nr = 0 };
+
+	between.r = r;
+	between.nr = 0;
+	between.at = at;
+	between.id = id;
+	between.change = change;
+	plat_resched = change_between;
+	assert_int_equal(daxcow_owners(r->pool, block, NULL, count_one, count_again,
+				       &found), 0);
+	plat_resched = NULL;
+	/* in one go */
+	assert_int_equal(daxcow_owners(r->pool, block, NULL, count_one, NULL, &want), 0);
+	assert_memory_equal(&found, &want, sizeof(found));
+	return between.nr;
+}
+
+static void deletes_it(struct rig *r, u32 id)
+{
+	assert_int_equal(daxcow_delete(r->pool, id), 0);
+	drain(r);
+}
+
+/* They and those next to them are not looked at any more. */
+static void deletes_some(struct rig *r, u32 id)
+{
+	u32 i;
+
+	for (i = 0; i < 10; i++)
+		deletes_it(r, (id + i) % CLONES + 1);
+}
+
+/* Another one that has its tables. */
+static void makes_one(struct rig *r, u32 id)
+{
+	make(r, id, CLONES + 1);
+}
+
+static void make_apart(struct rig *r, u32 id)
+{
+	make(r, 0, id);
+	write_to(r, id, 1);
+}
+
+/* Tables that lead to it are copied: the owner goes from one to another. */
+static void writes_near(struct rig *r, u32 id)
+{
+	make(r, id, CLONES + 1);
+	write_to(r, id, 3);
+}
+
+/* What it has as a part of a chunk it has as a block after that. */
+static void splits_it(struct rig *r, u32 id)
+{
+	write_to(r, id, CHUNK * 2 + 1);
+}
+
+/* A root above the one it is found through. */
+static void grows_it(struct rig *r, u32 id)
+{
+	write_to(r, id, CHUNK * CHUNK * 2);
+}
+
+static u64 block_of(struct rig *r, u32 id, u64 vblk)
+{
+	struct daxcow_volume *vol;
+	u64 block;
+
+	assert_int_equal(daxcow_open(r->pool, id, &vol), 0);
+	assert_int_equal(daxcow_lookup(vol, vblk, 1, &block), 1);
+	daxcow_close(vol);
+	return block;
+}
+
+/* It had it, has another one, and gets it back. */
+static void merges_it(struct rig *r, u32 id)
+{
+	struct daxcow_merge m = {
+		.keep = where(r, 0, 2), .drop = block_of(r, id, 2), .nr = 1,
+	};
+
+	assert_int_equal(daxcow_generation_begin(r->pool, &m.before), 0);
+	assert_int_equal(daxcow_merge(r->pool, &m), 0);
+}
+
+static void leaves_it(struct rig *r, u32 id)
+{
+	write_to(r, id, id);
+}
+
+static void owners_beside_changes(void **state)
+{
+	struct rig *r = *state;
+	u64 block = own(r, 0, 2), chunk;
+	unsigned int i, j;
+	u32 id, far;
+
+	assert_int_equal(daxcow_provision(r->vol[0], CHUNK * 2, CHUNK, &chunk), CHUNK);
+	for (id = 1; id <= CLONES; id++)
+		make_apart(r, id);
+	assert_in_range(found_beside(r, block, ~0U, 0, NULL), CLONES / 4, CLONES);
+	for (i = 0; i < 300; i++) {
+		id = i * 7 % CLONES + 1;
+		/* those that were made last are found first */
+		far = (id + CLONES / 2) % CLONES + 1;
+		found_beside(r, i & 1 ? block : chunk, i * 11 % 150, id, deletes_some);
+		for (j = 0; j < 10 && between.nr > between.at; j++)
+			make_apart(r, (id + j) % CLONES + 1);
+		found_beside(r, block, i * 11 % 150, far, makes_one);
+		if (between.nr > between.at)
+			deletes_it(r, CLONES + 1);
+		found_beside(r, block, i * 13 % 150, id, writes_near);
+		if (between.nr > between.at)
+			deletes_it(r, CLONES + 1);
+		write_to(r, id, 2);
+		found_beside(r, block, i * 17 % 150, id, merges_it);
+		/* nobody else has its blocks by themselves */
+		found_beside(r, chunk, i * 19 % 150, far, splits_it);
+		deletes_it(r, far);
+		make_apart(r, far);
+		if (i % 10 == 0)
+			found_beside(r, block, i * 23 % 150, id, grows_it);
+	}
+}
+
+#define HALF	30
+
+static void deletes_half(struct rig *r, u32 first)
+{
+	u32 id;
+
+	for (id = first; id < first + HALF; id++)
+		deletes_it(r, id);
+}
+
+/* The table that comes next goes, and all about it: nothing else tells of that. */
+static void tables_go(struct rig *r, u64 block)
+{
+	u32 id, first;
+	unsigned int at;
+
+	for (at = 0; at < 40; at++) {
+		first = at & 1 ? 1 : HALF + 1;
+		found_beside(r, block, at / 2, first, deletes_half);
+		for (id = first; id < first + HALF && between.nr > between.at; id++)
+			make_apart(r, id);
+	}
+}
+
+/* In several families: who leaves takes the last of one along. */
+static void owners_of_several_families(void **state)
+{
+	struct rig *r = *state;
+	u64 block = own(r, 0, 2);
+	struct daxcow_merge m = { .nr = 1 };
+	u32 id, round;
+
+	for (id = 1; id <= 2 * HALF; id++)
+		make_apart(r, id);
+	tables_go(r, block);
+	for (round = 0; round < 60; round++) {
+		for (id = CLONES; id < CLONES + 6; id++) {
+			struct daxcow_volume_desc d = { .id = id };
+
+			assert_int_equal(daxcow_create(r->pool, &d), 0);
+			write_to(r, id, id);
+			m.drop = block_of(r, id, id);
+			/* the first pair is theirs, or one of these */
+			if (id == CLONES) {
+				m.keep = round & 1 ? m.drop : block;
+				if (round & 1)
+					continue;
+			}
+			assert_int_equal(daxcow_generation_begin(r->pool, &m.before), 0);
+			assert_int_equal(daxcow_merge(r->pool, &m), 0);
+		}
+		found_beside(r, m.keep, round & 1 ? round / 2 % 4 : 20 + round / 2 % 15,
+			     CLONES + (round & 1 ? 0 : round / 30 % 2), leaves_it);
+		for (id = CLONES; id < CLONES + 6; id++)
+			deletes_it(r, id);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -286,6 +495,8 @@ int main(void)
 		CASE(table_damaged),
 		CASE(table_of_parts_gone),
 		CASE(damage_that_cancels),
+		CASE(owners_beside_changes),
+		CASE(owners_of_several_families),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,14 +8,6 @@
 #define BLOCKS	(CHUNK * 320)
 #include "rig.h"
 
-static inline struct daxcow_pool_info info_of(struct rig *r)
-{
-	struct daxcow_pool_info i;
-
-	daxcow_pool_info(r->pool, &i);
-	return i;
-}
-
 /* A block of volume @v that is all @byte. */
 static inline u64 put(struct rig *r, int v, u64 vblk, int byte)
 {
@@ -93,7 +85,7 @@ static inline int ask(void *arg, const struct daxcow_owner *o)
 static inline u64 owners_use(struct rig *r, u64 block, enum daxcow_use *use)
 {
 	struct asked a = { .nr = 0 };
-	int ret = daxcow_owners(r->pool, block, use, ask, &a);
+	int ret = daxcow_owners(r->pool, block, use, ask, NULL, &a);
 
 	assert_int_equal(ret, a.nr ? 0 : -ENOENT);
 	return a.nr;
@@ -108,7 +100,7 @@ static inline bool owned(struct rig *r, u64 block, u32 volume, u64 vblk)
 {
 	struct asked a = { .volume = volume, .vblk = vblk };
 
-	daxcow_owners(r->pool, block, NULL, ask, &a);
+	daxcow_owners(r->pool, block, NULL, ask, NULL, &a);
 	return a.found;
 }
 

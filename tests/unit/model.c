@@ -161,7 +161,7 @@ static void check_own(u32 id, u64 vblk, u64 block)
 {
 	u64 want[4] = { id, vblk, 0, 0 };
 
-	CHECK(!daxcow_owners(pool, block, NULL, count_owner, want), "no owner");
+	CHECK(!daxcow_owners(pool, block, NULL, count_owner, NULL, want), "no owner");
 	CHECK(want[2] == 1 && want[3] == 1,
 	      "%" PRIu64 " owners of a written block", want[3]);
 }
@@ -541,7 +541,7 @@ static bool has_owner(u64 block)
 	u64 want[4] = { 0 };
 
 	return block == DAXCOW_KEEP_ZERO ||
-	       !daxcow_owners(pool, block, NULL, count_owner, want);
+	       !daxcow_owners(pool, block, NULL, count_owner, NULL, want);
 }
 
 static bool all_have_owners(const struct daxcow_merge *m)

@@ -73,6 +73,21 @@ static inline int setup(void **state)
 	return 0;
 }
 
+static inline struct daxcow_pool_info info_of(struct rig *r)
+{
+	struct daxcow_pool_info i;
+
+	daxcow_pool_info(r->pool, &i);
+	return i;
+}
+
+static inline void make(struct rig *r, u32 origin, u32 id)
+{
+	struct daxcow_volume_desc d = { .id = id, .origin = origin };
+
+	assert_int_equal(daxcow_snapshot(r->pool, &d, 1), 0);
+}
+
 static inline void rig_close(struct rig *r)
 {
 	int i;
@@ -112,6 +127,7 @@ static inline int teardown(void **state)
 	struct daxcow_report report;
 	int ret;
 
+	plat_resched = NULL;
 	r->busy = ~0ULL;
 	drain(r);
 	ret = daxcow_verify(r->pool, &report);

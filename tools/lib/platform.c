@@ -6,6 +6,8 @@
 #include <immintrin.h>
 #include "platform.h"
 
+void (*plat_resched)(void);
+
 static long fail_after = -1;
 
 /* Make allocation number @n from now on (0 is the next) fail; < 0: none. */

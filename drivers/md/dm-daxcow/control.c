@@ -69,6 +69,14 @@ static int note_owner(void *arg, const struct daxcow_owner *o)
 	return 0;
 }
 
+static void note_again(void *arg)
+{
+	struct owners *w = arg;
+
+	w->nr = 0;
+	w->total = 0;
+}
+
 static const u32 uapi_use[] = {
 	[DAXCOW_BLOCK_FREE] = DAXCOW_USE_FREE,
 	[DAXCOW_BLOCK_DATA] = DAXCOW_USE_DATA,
@@ -89,7 +97,7 @@ static int find_owners(struct pool *pool, struct daxcow_ioc_owners *x,
 		if (ret)
 			return ret;
 	}
-	ret = daxcow_owners(pool->core, x->block, &use, note_owner, w);
+	ret = daxcow_owners(pool->core, x->block, &use, note_owner, note_again, w);
 	if (ret && ret != -ENOENT)
 		return ret;
 	x->use = uapi_use[use];

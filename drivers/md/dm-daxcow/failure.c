@@ -83,13 +83,14 @@ struct place {
  * struct places - those of some blocks
  * @at:		the places
  * @nr:		how many
+ * @from:	the first of those that are being added
  * @room:	how many fit in @at
  * @told:	only of these volumes, sorted by id; NULL: of all
  * @nr_told:	how many are in @told
  */
 struct places {
 	struct place *at;
-	size_t nr, room;
+	size_t nr, from, room;
 	const struct told *told;
 	size_t nr_told;
 };
@@ -110,6 +111,13 @@ static int place_note(void *arg, const struct daxcow_owner *o)
 	return 0;
 }
 
+static void place_again(void *arg)
+{
+	struct places *p = arg;
+
+	p->nr = p->from;
+}
+
 static int places_enlarge(struct places *p)
 {
 	size_t room = p->room ? p->room * 2 : 64;
@@ -128,14 +136,14 @@ static int places_enlarge(struct places *p)
 /* Add the owners of a block. Returns 0 or -ENOMEM. */
 static int places_add(struct pool *pool, u64 block, struct places *p)
 {
-	size_t nr = p->nr;
 	int ret;
 
+	p->from = p->nr;
 	for (;;) {
-		ret = daxcow_owners(pool->core, block, NULL, place_note, p);
+		ret = daxcow_owners(pool->core, block, NULL, place_note, place_again, p);
 		if (ret != -ENOBUFS)
 			return ret == -ENOENT ? 0 : ret;
-		p->nr = nr;
+		p->nr = p->from;
 		ret = places_enlarge(p);
 		if (ret)
 			return ret;
@@ -151,7 +159,7 @@ static enum daxcow_use use_of(struct pool *pool, u64 block)
 {
 	enum daxcow_use use;
 
-	daxcow_owners(pool->core, block, &use, one_is_enough, NULL);
+	daxcow_owners(pool->core, block, &use, one_is_enough, NULL, NULL);
 	return use;
 }
 
@@ -815,6 +823,13 @@ static int is_of(void *arg, const struct daxcow_owner *o)
 	return b->found;
 }
 
+static void not_yet(void *arg)
+{
+	struct bad_of *b = arg;
+
+	b->found = false;
+}
+
 /* How many of a volume's blocks are bad, or cannot be found: the tables count. */
 u64 pool_count_bad(struct pool *pool, u32 volume)
 {
@@ -823,7 +838,7 @@ u64 pool_count_bad(struct pool *pool, u32 volume)
 	while ((block += daxcow_bad_find(pool->core, block, end - block)) < end) {
 		struct bad_of b = { .volume = volume };
 
-		daxcow_owners(pool->core, block++, NULL, is_of, &b);
+		daxcow_owners(pool->core, block++, NULL, is_of, not_yet, &b);
 		nr += b.found;
 	}
 	return nr;

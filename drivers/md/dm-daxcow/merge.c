@@ -326,7 +326,7 @@ static void left_drop(struct pool *pool, u64 block)
 	struct files f = { .nr = 0 };
 
 	if (!READ_ONCE(block_page(pool, block)->mapping) ||
-	    daxcow_owners(pool->core, block, NULL, no_owner, NULL) != -ENOENT)
+	    daxcow_owners(pool->core, block, NULL, no_owner, NULL, NULL) != -ENOENT)
 		return;
 	if (!files_add(&f, pool, block, 1) && files_lock(&f)) {
 		files_drop(&f, pool, block, 1);

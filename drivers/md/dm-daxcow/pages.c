@@ -315,7 +315,7 @@ static int note_held(struct pool *pool, u64 block)
 	enum daxcow_use use;
 	int ret;
 
-	ret = daxcow_owners(pool->core, block, &use, sole_owner, &sole);
+	ret = daxcow_owners(pool->core, block, &use, sole_owner, NULL, &sole);
 	/* in a part of the device that the pool has not grown to yet */
 	if (ret == -ERANGE)
 		return 0;

@@ -226,6 +226,7 @@ void mores_exit(struct daxcow_pool *pool);
  * @pair:	number of the pair that is being looked at, plus 1
  * @left:	entries of this pair that have not been found
  * @steps:	nodes that were looked at
+ * @most:	at so many it stops, 0 never
  */
 struct owner_walk {
 	struct daxcow_pool *pool;
@@ -233,7 +234,7 @@ struct owner_walk {
 	struct desc *d;
 	const struct node *next;
 	u64 near, slot;
-	u32 pair, index, left, steps;
+	u32 pair, index, left, steps, most;
 	bool one;
 };
 

@@ -60,6 +60,7 @@ void family_join(struct daxcow_pool *pool, struct node *node, u32 family)
 {
 	struct family *f = family_of(pool, family);
 
+	pool->moves++;
 	node->family = family;
 	node->next = f->first;
 	node->pprev = &f->first;
@@ -93,6 +94,7 @@ void family_leave(struct daxcow_pool *pool, struct node *node)
 
 	if (!node->family)
 		return;
+	pool->moves++;
 	family = family_of(pool, node->family);
 	*node->pprev = node->next;
 	if (node->next)

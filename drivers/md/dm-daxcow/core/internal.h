@@ -79,6 +79,7 @@ struct daxcow_volume {
  * @unknown:	load could not read a table, see bad.c
  * @gen:	the current generation
  * @gen_used:	a block has it
+ * @moves:	changes of the reverse map that a walk would not notice, see owner_walk()
  * @scratch:	a node while it is built
  * @epoch:	the current one; a grace period ends those before it
  * @closing:	the last one before the grace period that is waited for
@@ -119,7 +120,7 @@ struct daxcow_pool {
 	struct wait incoming, ready;
 	struct families families;
 	struct mores mores;
-	u64 nr_nodes;
+	u64 nr_nodes, moves;
 	struct node *spare;
 	u32 nr_spare;
 	struct daxcow_volume *volumes;

@@ -338,15 +338,19 @@ static bool pair_del(struct daxcow_pool *pool, struct desc *d, struct entry e,
 
 		if (!left)
 			return false;
-		if (left == 1 && more && more->nr)
+		if (left == 1 && more && more->nr) {
+			pool->moves++;
 			first_refill(d, more);
+		}
 	} else {
 		pair = pair_find(more, family, index);
 		if (!pair)
 			return false;
 		more->sum--;
-		if (!--pair->count)
+		if (!--pair->count) {
+			pool->moves++;
 			*pair = more->pair[--more->nr];
+		}
 	}
 	if (more && !more->nr)
 		more_drop(pool, d, more_key(e));
@@ -398,6 +402,8 @@ bool owner_del(struct daxcow_pool *pool, u64 slot, struct entry e)
 		   !pair_del(pool, d, e, node->family, slot_index(slot))) {
 		return false;
 	}
+	/* whoever names its blocks by a table from now on has done so to the walk, too */
+	pool->moves += is_chunk(e);
 	count_add(d, -1);
 	if (node && desc_kind(above) == KIND_RECORD)
 		record_leave(pool, node, e.block);
@@ -463,6 +469,7 @@ int owner_give(struct daxcow_pool *pool, struct entry from, struct entry to)
 	u32 i;
 	int ret;
 
+	pool->moves++;
 	/* after owner_reserve() these cannot fail */
 	ret = desc_widen(pool, d);
 	if (!ret)
@@ -496,6 +503,13 @@ void owner_drop(struct daxcow_pool *pool, struct entry e)
  *
  * owner_next() finds one after the other, as long as nothing is changed but what the
  * entries that were found name. Those in a table that is bad are not found.
+ *
+ * The lock may be given away between two of them, if @pool->moves is the same after
+ * that. It counts what a walk would not notice: tables that come to a family, or leave
+ * it, as each does that names what another one names as well; owners of a chunk who
+ * turn to its blocks; pairs that change places. An entry that names something else, or
+ * is the first to name a new block, is none of that: a walk looks at what entries are
+ * now.
  */
 void owner_walk(struct owner_walk *w, struct daxcow_pool *pool, struct entry e)
 {
@@ -558,6 +572,7 @@ static void walk_narrow(struct owner_walk *w)
 	w->one = true;
 }
 
+/* False when there is no other, or, with @w->most, when that is reached. */
 bool owner_next(struct owner_walk *w)
 {
 	if (!w->pair && desc_count(w->d) && w->d->a & DESC_EXACT) {
@@ -571,6 +586,8 @@ bool owner_next(struct owner_walk *w)
 		while (w->next && w->left) {
 			const struct node *node = w->next;
 
+			if (w->most && w->steps >= w->most)
+				return false;
 			w->next = node->next;
 			w->slot = slot_of(node->block, w->index);
 			w->steps++;

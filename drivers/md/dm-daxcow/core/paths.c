@@ -86,97 +86,195 @@ static void up_begin(struct daxcow_pool *pool, struct up *u, u64 block, u64 vblk
 	owner_walk(&u->w, pool, e);
 }
 
-/* Data has those who name it, and after these those who name its chunk. */
-static bool up_next(struct up *u)
+/*
+ * Data has those who name it, and after these those who name its chunk. False when there
+ * is no other, or when @most tables have been looked at: *@steps says how many.
+ */
+static bool up_next(struct up *u, u32 most, u32 *steps)
 {
 	struct daxcow_pool *pool = u->w.pool;
+	u32 before = u->w.steps;
+	bool found;
 
-	if (owner_next(&u->w))
-		return true;
-	if (u->kind != KIND_DATA || u->chunk)
-		return false;
+	u->w.most = before + most;
+	found = owner_next(&u->w);
+	*steps = u->w.steps - before;
+	if (found || u->kind != KIND_DATA || u->chunk || *steps >= most)
+		return found;
 	u->chunk = true;
 	owner_walk(&u->w, pool, entry_chunk(u->block - chunk_index(pool, u->block)));
-	return owner_next(&u->w);
+	u->w.most = most - *steps;
+	found = owner_next(&u->w);
+	*steps += u->w.steps;
+	return found;
+}
+
+/**
+ * struct paths - a walk from a block up to the records of all who own it
+ * @depth:	of @up; 0 when it is over
+ *
+ * The map is a graph whose paths to the top end in records; each path is an
+ * owner. Depth is bounded by the levels. A path that ends in a node without
+ * owners is one that is being taken apart: not an owner.
+ */
+struct paths {
+	struct daxcow_pool *pool;
+	struct up up[UP_DEPTH];
+	int depth;
+};
+
+static void paths_begin(struct paths *s, struct daxcow_pool *pool, u64 block)
+{
+	s->pool = pool;
+	s->depth = 1;
+	up_begin(pool, &s->up[0], block, 0);
+}
+
+/* No more than there are tables, and can be added to what has been done. */
+#define WORK_MAX	(1L << 31)
+
+/* One level up. */
+static void paths_rise(struct paths *s, const struct up *u)
+{
+	up_begin(s->pool, &s->up[s->depth++], slot_block(u->w.slot),
+		 u->vblk + slot_vblk(s->pool, u->w.slot, u->block, u->kind));
 }
 
 /*
- * The map is a graph whose paths to the top end in records; each path is an
- * owner. Depth is bounded by the levels. A path that ends in a node without
- * owners is one that is being taken apart: not an owner. Under the lock. Returns
- * what @fn did when that is not 0, or -ENOENT when there is none.
+ * The next one. False when there is none, or when @work is used up: what is looked at
+ * is counted down.
+ */
+static bool paths_next(struct paths *s, long *work, struct way_up *p)
+{
+	while (s->depth && *work > 0) {
+		struct up *u = &s->up[s->depth - 1];
+		u32 steps = 0;
+		bool more;
+
+		if (u->kind == KIND_RECORD) {
+			*p = (struct way_up) { .record = u->block, .vblk = u->vblk };
+			s->depth--;
+			if (desc_count(space_desc(s->pool, u->block)))
+				return true;
+			continue;
+		}
+		more = s->depth < UP_DEPTH && up_next(u, min(*work, WORK_MAX), &steps);
+		*work -= steps + more;
+		if (more)
+			paths_rise(s, u);
+		else if (*work > 0)
+			s->depth--;
+	}
+	return false;
+}
+
+/*
+ * All of them, at once. Under the lock. Returns what @fn did when that is not 0, or
+ * -ENOENT when there is none.
  */
 int paths_each(struct daxcow_pool *pool, u64 block,
 	       int (*fn)(void *arg, struct daxcow_pool *pool,
 			 const struct way_up *p),
 	       void *arg)
 {
-	struct up up[UP_DEPTH];
-	int depth = 1, ret = 0;
+	long work = WORK_MAX;
+	struct paths s;
+	struct way_up p;
 	bool any = false;
+	int ret = 0;
 
-	up_begin(pool, &up[0], block, 0);
-	while (depth && !ret) {
-		struct up *u = &up[depth - 1];
-
-		if (u->kind == KIND_RECORD) {
-			struct way_up p = { .record = u->block, .vblk = u->vblk };
-
-			depth--;
-			if (!desc_count(space_desc(pool, u->block)))
-				continue;
-			any = true;
-			ret = fn(arg, pool, &p);
-		} else if (depth == UP_DEPTH || !up_next(u)) {
-			depth--;
-		} else {
-			up_begin(pool, &up[depth++], slot_block(u->w.slot),
-				 u->vblk + slot_vblk(pool, u->w.slot, u->block,
-						     u->kind));
-		}
+	paths_begin(&s, pool, block);
+	while (!ret && paths_next(&s, &work, &p)) {
+		any = true;
+		ret = fn(arg, pool, &p);
 	}
 	return ret || any ? ret : -ENOENT;
 }
 
-struct tell {
-	int (*fn)(void *arg, const struct daxcow_owner *o);
-	void *arg;
-	u64 nr;
+/* Tables that are looked at under the lock at once: each takes up to 500 ns. */
+#define STEP_WORK	DAXCOW_NODE_ENTRIES
+/* Who writes may change the map between two steps; so often it is begun anew. */
+#define TRIES		4
+
+/**
+ * struct search - for the owners of a block
+ * @nr:		blocks that are found through it, see struct daxcow_owner
+ * @moves:	of the pool, when the lock was given away
+ * @tries:	that are left
+ * @any:	there was one
+ */
+struct search {
+	struct daxcow_pool *pool;
+	struct paths paths;
+	u64 nr, moves;
+	int tries;
+	bool any;
 };
 
-static int tell_owner(void *arg, struct daxcow_pool *pool, const struct way_up *p)
+/* A step, under the lock. Returns 0, -EAGAIN to go on, -ENOENT, or what @fn did. */
+static int search_step(struct search *s, long work,
+		       int (*fn)(void *arg, const struct daxcow_owner *o), void *arg)
 {
-	const struct tell *t = arg;
-	struct daxcow_owner o = {
-		.volume = record_volume(pool, p->record),
-		.vblk = p->vblk,
-		.nr = t->nr,
-	};
+	struct way_up p;
+	int ret = 0;
 
-	return t->fn(t->arg, &o);
+	while (!ret && paths_next(&s->paths, &work, &p)) {
+		struct daxcow_owner o = {
+			.volume = record_volume(s->pool, p.record),
+			.vblk = p.vblk,
+			.nr = s->nr,
+		};
+
+		s->any = true;
+		ret = fn(arg, &o);
+	}
+	if (ret)
+		return ret;
+	if (s->paths.depth)
+		return -EAGAIN;
+	return s->any ? 0 : -ENOENT;
+}
+
+static int search_begin(struct search *s, u64 block, enum daxcow_use *use)
+{
+	enum kind kind;
+
+	if (block >= s->pool->nr_blocks)
+		return -ERANGE;
+	kind = desc_kind(space_desc(s->pool, block));
+	if (use)
+		*use = use_of(kind);
+	if (kind != KIND_DATA && !kind_is_node(kind) && kind != KIND_RECORD)
+		return -ENOENT;
+	s->nr = covers(kind);
+	s->any = false;
+	s->moves = s->pool->moves;
+	paths_begin(&s->paths, s->pool, block);
+	return 0;
 }
 
 int daxcow_owners(struct daxcow_pool *pool, u64 block, enum daxcow_use *use,
-		  int (*fn)(void *arg, const struct daxcow_owner *o), void *arg)
+		  int (*fn)(void *arg, const struct daxcow_owner *o),
+		  void (*again)(void *arg), void *arg)
 {
-	struct tell t = { .fn = fn, .arg = arg };
-	enum kind kind;
+	struct search s = { .pool = pool, .tries = again ? TRIES : 0 };
 	int ret;
 
 	mutex_lock(&pool->lock);
-	if (block >= pool->nr_blocks) {
-		ret = -ERANGE;
-		goto out_unlock;
+	ret = search_begin(&s, block, use);
+	while (!ret || ret == -EAGAIN) {
+		ret = search_step(&s, s.tries ? STEP_WORK : WORK_MAX, fn, arg);
+		if (ret != -EAGAIN)
+			break;
+		mutex_unlock(&pool->lock);
+		cond_resched();
+		mutex_lock(&pool->lock);
+		if (s.moves == pool->moves)
+			continue;
+		s.tries--;
+		again(arg);
+		ret = search_begin(&s, block, use);
 	}
-	kind = desc_kind(space_desc(pool, block));
-	if (use)
-		*use = use_of(kind);
-	t.nr = covers(kind);
-	if (kind == KIND_DATA || kind_is_node(kind) || kind == KIND_RECORD)
-		ret = paths_each(pool, block, tell_owner, &t);
-	else
-		ret = -ENOENT;
-out_unlock:
 	mutex_unlock(&pool->lock);
 	return ret;
 }
