@@ -214,7 +214,8 @@ static int owner_add_another(struct daxcow_pool *pool, struct desc *d, u64 key,
  * @e:		what it is going to be
  *
  * Return: 0, or -ENOMEM with nothing changed: not for the first owner, nor when a node
- * of the family of @slot's names it at the same index already.
+ * of the family of @slot's names it at the same index already. -EUCLEAN: it has an owner,
+ * and @slot, or that one, is in a table that memory does not know.
  */
 int owner_add(struct daxcow_pool *pool, u64 slot, struct entry e)
 {
