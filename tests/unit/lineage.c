@@ -450,6 +450,97 @@ static void tables_go(struct rig *r, u64 block)
 	}
 }
 
+/* All leave what is in the chunk, with the tables that they have. */
+static void leave_all(struct rig *r, u32 nr)
+{
+	struct daxcow_volume *vol;
+	u64 i;
+	u32 id;
+
+	for (id = 0; id <= nr; id++) {
+		assert_int_equal(daxcow_open(r->pool, id, &vol), 0);
+		for (i = 0; i < CHUNK; i++)
+			if (i != 1)
+				assert_int_equal(daxcow_discard(vol, CHUNK * 2 + i, 1), 0);
+		if (!id)
+			assert_int_equal(daxcow_discard(vol, 100, 1), 0);
+		daxcow_close(vol);
+	}
+	drain(r);
+}
+
+static void grow_pool(struct rig *r, u32 nr)
+{
+	assert_int_equal(daxcow_grow(r->pool, BLOCKS), 0);
+}
+
+static int none(void *arg, const struct daxcow_owner *o)
+{
+	return 0;
+}
+
+static void nothing(void *arg)
+{
+}
+
+static void search_beside(struct rig *r, u64 block, u32 nr, int ret,
+			  void (*change)(struct rig *r, u32 id))
+{
+	between.r = r;
+	between.id = nr;
+	between.at = 0;
+	between.nr = 0;
+	between.change = change;
+	plat_resched = change_between;
+	assert_int_equal(daxcow_owners(r->pool, block, NULL, none, nothing, NULL), ret);
+	plat_resched = NULL;
+	assert_true(between.nr);
+}
+
+/* What memory knows of the block goes while its owners are looked for: its chunk is free, */
+static void descriptors_go(void **state)
+{
+	struct rig *r = *state;
+	u64 chunk;
+	u32 id;
+
+	assert_int_equal(daxcow_provision(r->vol[0], CHUNK * 2, CHUNK, &chunk), CHUNK);
+	for (id = 1; id <= 2 * HALF; id++) {
+		make(r, 0, id);
+		write_to(r, id, CHUNK * 2 + 1);
+	}
+	own(r, 0, CHUNK * 2 + 1);
+	drain(r);
+	/* takes the block that has become free */
+	own(r, 0, 100);
+	search_beside(r, chunk + 2, 2 * HALF, -ENOENT, leave_all);
+	assert_null(chunk_at(r->pool, chunk)->split);
+}
+
+/* or the pool has grown. */
+static void descriptors_move(void **state)
+{
+	struct daxcow_params p = { .uuid = (const u8 *)"engineengineengi" };
+	struct daxcow_volume_desc d = { .id = 0 };
+	struct daxcow_host host = { .ctx = NULL };
+	struct rig *r = *state;
+	u64 chunk;
+	u32 id;
+
+	rig_close(r);
+	daxcow_unload(r->pool);
+	assert_int_equal(daxcow_format(r->mem, BLOCKS / 2, &p), 0);
+	assert_int_equal(daxcow_load(&r->pool, r->mem, BLOCKS / 2, 0, &host, NULL), 0);
+	assert_int_equal(daxcow_create(r->pool, &d), 0);
+	assert_int_equal(daxcow_open(r->pool, 0, &r->vol[0]), 0);
+	assert_int_equal(daxcow_provision(r->vol[0], CHUNK * 2, CHUNK, &chunk), CHUNK);
+	for (id = 1; id <= 2 * HALF; id++) {
+		make(r, 0, id);
+		write_to(r, id, CHUNK + 1);
+	}
+	search_beside(r, chunk + 2, 0, 0, grow_pool);
+}
+
 /* In several families: who leaves takes the last of one along. */
 static void owners_of_several_families(void **state)
 {
@@ -497,6 +588,8 @@ int main(void)
 		CASE(damage_that_cancels),
 		CASE(owners_beside_changes),
 		CASE(owners_of_several_families),
+		CASE(descriptors_go),
+		CASE(descriptors_move),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

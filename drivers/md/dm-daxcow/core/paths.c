@@ -111,6 +111,8 @@ static bool up_next(struct up *u, u32 most, u32 *steps)
 
 /**
  * struct paths - a walk from a block up to the records of all who own it
+ * @pool:	the pool
+ * @up:		what the walk has come through, from the block on
  * @depth:	of @up; 0 when it is over
  *
  * The map is a graph whose paths to the top end in records; each path is an
@@ -198,6 +200,8 @@ int paths_each(struct daxcow_pool *pool, u64 block,
 
 /**
  * struct search - for the owners of a block
+ * @pool:	the pool
+ * @paths:	where it is
  * @nr:		blocks that are found through it, see struct daxcow_owner
  * @moves:	of the pool, when the lock was given away
  * @tries:	that are left

@@ -82,6 +82,8 @@ static struct split *split_alloc(struct daxcow_pool *pool)
 
 static void split_free(struct daxcow_pool *pool, struct split *s)
 {
+	/* a walk may stand at one of these */
+	pool->moves++;
 	kvfree(s->desc);
 	kvfree(s);
 	pool->nr_splits--;
@@ -259,6 +261,8 @@ int space_grow(struct daxcow_pool *pool, u64 nr_blocks)
 		}
 	}
 	memcpy(chunks, pool->chunks, old * sizeof(*chunks));
+	/* as in split_free() */
+	pool->moves++;
 	vfree(pool->chunks);
 	pool->chunks = chunks;
 	if ((pool->nr_blocks + pool->pad) % DAXCOW_CHUNK_BLOCKS)
