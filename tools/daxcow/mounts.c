@@ -59,18 +59,28 @@ static void mount_free(struct mount *m)
 	free(m->options);
 }
 
+/* After the " - ": type, source, which may be empty, and options; a blank between them. */
+static bool read_rest(struct mount *m, const char *rest)
+{
+	const char *source, *options;
+
+	if (!rest || sscanf(rest, " - %m[^ ]", &m->type) != 1)
+		return false;
+	source = strchr(rest + strlen(" - "), ' ');
+	options = source ? strchr(source + 1, ' ') : NULL;
+	return options && sscanf(options, " %m[^\n]", &m->options) == 1;
+}
+
 /* @at: what the paths in @line begin at */
 static int add_line(struct mounts *m, const char *line, const char *at)
 {
-	const char *rest = strstr(line, " - ");
 	struct mount *room, new = { };
 	unsigned int major, minor;
 	char *root = NULL;
 	int err = -EINVAL;
 
-	if (sscanf(line, "%*d %*d %u:%u %ms %ms", &major, &minor, &root,
-		   &new.path) != 4 || !rest ||
-	    sscanf(rest, " - %ms %*s %ms", &new.type, &new.options) != 2)
+	if (sscanf(line, "%*d %*d %u:%u %m[^ ] %m[^ ]", &major, &minor, &root,
+		   &new.path) != 4 || !read_rest(&new, strstr(line, " - ")))
 		goto out_free;
 	err = -ENOMEM;
 	room = array_room(m->mount, m->nr, sizeof(*room));
@@ -136,19 +146,25 @@ static ino_t namespace_of(const char *process, const char *kind)
 static int read_namespace(struct reader *r, const char *process)
 {
 	ino_t ino = namespace_of(process, "mnt"), *room;
-	size_t i;
+	size_t i, nr = r->mounts->nr;
+	int err;
 
 	if (!ino || namespace_of(process, "user") != r->user)
 		return 0;
 	for (i = r->nr; i > 0; i--)
 		if (r->seen[i - 1] == ino)
 			return 0;
+	/* the first is that of this process, which has been read */
+	err = r->nr ? read_process(r->mounts, process) : 0;
+	/* who has gone has told nothing, and another one may be there */
+	if (err || (r->nr && r->mounts->nr == nr))
+		return err;
 	room = array_room(r->seen, r->nr, sizeof(*room));
 	if (!room)
 		return -ENOMEM;
 	r->seen = room;
 	r->seen[r->nr++] = ino;
-	return r->nr > 1 ? read_process(r->mounts, process) : 0;
+	return 0;
 }
 
 int mounts_read(struct mounts *m)
