@@ -508,9 +508,9 @@ void owner_drop(struct daxcow_pool *pool, struct entry e)
  * The lock may be given away between two of them, if @pool->moves is the same after
  * that. It counts what a walk would not notice: tables that come to a family, or leave
  * it, as each does that names what another one names as well; owners of a chunk who
- * turn to its blocks; pairs that change places; descriptors that go. An entry that names something else, or
- * is the first to name a new block, is none of that: a walk looks at what entries are
- * now.
+ * turn to its blocks; pairs that change places; descriptors that go. An entry that
+ * names something else, or is the first to name a new block, is none of that: a walk
+ * looks at what entries are now.
  */
 void owner_walk(struct owner_walk *w, struct daxcow_pool *pool, struct entry e)
 {
