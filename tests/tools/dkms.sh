@@ -29,7 +29,7 @@ kernel()
 	cat >"$build/Makefile" <<-'END'
 		.RECIPEPREFIX = >
 		modules:
-		>test ! -e $(CURDIR)/broken
+		>@test ! -e $(CURDIR)/broken || { echo "error: in $(CURDIR)"; false; }
 		>echo "char s[] = \"from $$(cksum <$(M)/Kbuild)\";" | \
 		> $(CC) -x c -c -o $(M)/dm-daxcow.ko -
 		clean:
@@ -217,10 +217,39 @@ cat >bin/dkms <<-'END'
 	case $1$(cat "$FAIL") in
 	installonce) [[ $* != *"-m daxcow-dax "* ]] || { : >"$FAIL"; exit 1; } ;;
 	installkill) [[ $* != *"-m daxcow-dax "* ]] || { : >"$FAIL"; kill -9 $PPID; exit 1; } ;;
+	buildnone)
+		if [[ $* == *6.12.10-patched* ]]; then
+			: >"$FAIL"
+			echo 'Error! the headers are not good enough'
+			exit 1
+		fi ;;
+	installback) : >"$FAIL"; kill -9 $PPID ;;
+	buildorphan) : >"$FAIL"; kill -9 $PPID; sleep 2 ;;
 	esac
 	exec /usr/sbin/dkms "$@"
 END
-chmod +x bin/dkms
+# a disk that is full, here or there
+cat >bin/cp <<-'END'
+	#!/bin/bash
+	case $(cat "$FAIL")${!#} in
+	full-modules*/lib/modules/*) ;;
+	full-build*/1.0/*/module/*) ;;
+	*) exec /bin/cp "$@" ;;
+	esac
+	head -c 100 "${@: -2:1}" >"${!#}"
+	exit 1
+END
+# killed when half of it is gone
+cat >bin/rm <<-'END'
+	#!/bin/bash
+	case $(cat "$FAIL")${!#} in
+	half*/daxcow-dkms/*)
+		first=$(find "${!#}/daxcow-dax" -name built 2>/dev/null)
+		[ -z "$first" ] || { : >"$FAIL"; /bin/rm -r "$first"; kill -9 $PPID; exit 1; } ;;
+	esac
+	exec /bin/rm "$@"
+END
+chmod +x bin/*
 export FAIL=$dir/fail
 PATH=$dir/bin:$PATH
 echo once >fail
@@ -238,6 +267,60 @@ has_live 6.12.9-live
 state 6.12.9-live >before
 installs 0 --missing
 keeps 6.12.9-live
+
+# ... also when it is killed while it puts that back, or when it lets go of that
+touch root/lib/modules/6.12.9-live/build/no-source
+echo '# a sixth' >>$tree/Kbuild
+echo back >fail
+installs 137
+[ ! -s fail ] || failed "was not killed"
+installs 0 --missing
+keeps 6.12.9-live
+rm root/lib/modules/6.12.9-live/build/no-source
+echo half >fail
+installs 137
+[ ! -s fail ] || failed "was not killed"
+touch root/lib/modules/6.12.9-live/build/broken
+installs 1
+has_live 6.12.9-live
+has 6.12.9-live
+rm root/lib/modules/6.12.9-live/build/broken
+installs 0
+state 6.12.9-live >before
+
+# ... and who comes next waits for what it has left running
+echo '# a seventh' >>$tree/Kbuild
+echo orphan >fail
+installs 137
+flock -n root/run/daxcow-dkms.lock true && failed "dkms runs without the lock"
+installs 0 --missing
+keeps 6.12.9-live
+
+# a full disk: half a module is none, and what was there is put back when there is room
+echo full-build >fail
+installs 1
+says err "Only a part of it is there"
+keeps 6.12.9-live
+echo full-modules >fail
+installs 1
+says err "daxcow cannot be put back as it was"
+installs 1 --missing
+says err "daxcow cannot be put back as it was"
+: >fail
+installs 0 --missing
+keeps 6.12.9-live
+installs 0
+has 6.12.9-live
+has_live 6.12.9-live
+
+# why it failed is not what another kernel's log says
+touch root/lib/modules/6.12.1-a/build/broken
+echo none >fail
+LC_ALL=C installs 1
+says err "/6.12.1-a/build"
+says err "Error! the headers are not good enough"
+[ "$(grep -c 'error: in' err)" -eq 1 ] || failed "another kernel's reason: $(cat err)"
+rm root/lib/modules/6.12.1-a/build/broken
 
 # ... and where there was nothing there is nothing
 kernel 6.12.12-new
