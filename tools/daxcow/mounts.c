@@ -19,14 +19,24 @@
 #include "mounts.h"
 
 /**
- * struct reader - reads one namespace after the other
- * @seen:	their inode numbers
- * @user:	that of the user namespace
+ * struct view - what can be seen of a mount namespace from somewhere
+ * @ns:		its inode number
+ * @root:	where the process has its root: a chroot hides what is not below it
+ */
+struct view {
+	ino_t ns;
+	char root[PATH_MAX];
+};
+
+/**
+ * struct reader - reads one view after the other
+ * @user:	inode number of the user namespace
  */
 struct reader {
 	struct mounts *mounts;
-	ino_t *seen, user;
+	struct view *seen;
 	size_t nr;
+	ino_t user;
 };
 
 static bool is_octal(char c)
@@ -71,6 +81,16 @@ static bool read_rest(struct mount *m, const char *rest)
 	return options && sscanf(options, " %m[^\n]", &m->options) == 1;
 }
 
+static bool has_id(const struct mounts *m, int id)
+{
+	size_t i;
+
+	for (i = 0; i < m->nr; i++)
+		if (m->mount[i].id == id)
+			return true;
+	return false;
+}
+
 /* @at: what the paths in @line begin at */
 static int add_line(struct mounts *m, const char *line, const char *at)
 {
@@ -79,8 +99,8 @@ static int add_line(struct mounts *m, const char *line, const char *at)
 	char *root = NULL;
 	int err = -EINVAL;
 
-	if (sscanf(line, "%*d %*d %u:%u %m[^ ] %m[^ ]", &major, &minor, &root,
-		   &new.path) != 4 || !read_rest(&new, strstr(line, " - ")))
+	if (sscanf(line, "%d %*d %u:%u %m[^ ] %m[^ ]", &new.id, &major, &minor, &root,
+		   &new.path) != 5 || !read_rest(&new, strstr(line, " - ")))
 		goto out_free;
 	err = -ENOMEM;
 	room = array_room(m->mount, m->nr, sizeof(*room));
@@ -109,12 +129,15 @@ out_free:
 	return err;
 }
 
-/* Of @process, "self" or a number. One that is gone by now has no mounts. */
-static int read_process(struct mounts *m, const char *process)
+/*
+ * Of @process, "self" or a number. One that is gone by now has no mounts. @again: what
+ * there is of them is not added twice. Returns how many it has.
+ */
+static int read_process(struct mounts *m, const char *process, bool again)
 {
 	char at[32 + NAME_MAX] = "", path[32 + NAME_MAX], *line = NULL;
 	size_t size = 0;
-	int err = 0;
+	int err = 0, nr;
 	FILE *f;
 
 	snprintf(path, sizeof(path), "/proc/%s/mountinfo", process);
@@ -123,13 +146,14 @@ static int read_process(struct mounts *m, const char *process)
 	f = fopen(path, "re");
 	if (!f)
 		return *at ? 0 : -errno;
-	while (!err && getline(&line, &size, f) > 0)
-		err = add_line(m, line, at);
+	for (nr = 0; !err && getline(&line, &size, f) > 0; nr++)
+		if (!again || !has_id(m, atoi(line)))
+			err = add_line(m, line, at);
 	if (!err && ferror(f) && !*at)
 		err = -EIO;
 	free(line);
 	fclose(f);
-	return err;
+	return err ?: nr;
 }
 
 /* 0: there is none, or it cannot be looked at */
@@ -142,28 +166,47 @@ static ino_t namespace_of(const char *process, const char *kind)
 	return stat(path, &st) ? 0 : st.st_ino;
 }
 
-/* What can be seen of a namespace is that of the first of its processes. */
-static int read_namespace(struct reader *r, const char *process)
+/* Without a look at the file system, which may be one that does not answer. */
+static bool get_view(const char *process, struct view *view)
 {
-	ino_t ino = namespace_of(process, "mnt"), *room;
-	size_t i, nr = r->mounts->nr;
-	int err;
+	char path[64 + NAME_MAX];
+	ssize_t len;
 
-	if (!ino || namespace_of(process, "user") != r->user)
+	*view = (struct view) { .ns = namespace_of(process, "mnt") };
+	snprintf(path, sizeof(path), "/proc/%s/root", process);
+	len = readlink(path, view->root, sizeof(view->root) - 1);
+	return view->ns && len > 0;
+}
+
+static bool same_view(const struct view *a, const struct view *b)
+{
+	return a->ns == b->ns && !strcmp(a->root, b->root);
+}
+
+/* Many processes have one view; only its first is read. */
+static int read_view(struct reader *r, const char *process)
+{
+	struct view view, *room;
+	bool again = false;
+	size_t i;
+	int nr;
+
+	if (!get_view(process, &view) || namespace_of(process, "user") != r->user)
 		return 0;
-	for (i = r->nr; i > 0; i--)
-		if (r->seen[i - 1] == ino)
+	for (i = r->nr; i > 0; i--) {
+		if (same_view(&r->seen[i - 1], &view))
 			return 0;
-	/* the first is that of this process, which has been read */
-	err = r->nr ? read_process(r->mounts, process) : 0;
+		again |= r->seen[i - 1].ns == view.ns;
+	}
+	nr = read_process(r->mounts, process, again);
 	/* who has gone has told nothing, and another one may be there */
-	if (err || (r->nr && r->mounts->nr == nr))
-		return err;
+	if (nr <= 0)
+		return nr;
 	room = array_room(r->seen, r->nr, sizeof(*room));
 	if (!room)
 		return -ENOMEM;
 	r->seen = room;
-	r->seen[r->nr++] = ino;
+	r->seen[r->nr++] = view;
 	return 0;
 }
 
@@ -175,13 +218,14 @@ int mounts_read(struct mounts *m)
 	int err;
 
 	*m = (struct mounts) { };
-	err = read_process(m, "self");
-	if (!err)
-		err = read_namespace(&r, "self");
+	err = read_view(&r, "self");
+	/* not without a /proc that can be read */
+	if (!err && !r.nr)
+		err = -ENOENT;
 	dir = opendir("/proc");
 	while (!err && dir && (entry = readdir(dir)))
 		if (isdigit((unsigned char)entry->d_name[0]))
-			err = read_namespace(&r, entry->d_name);
+			err = read_view(&r, entry->d_name);
 	if (dir)
 		closedir(dir);
 	free(r.seen);

@@ -11,12 +11,14 @@
 
 /**
  * struct mount - one line of mountinfo
+ * @id:		of no other mount, in no namespace
  * @path:	that can be opened here
  * @whole:	its root is that of the file system
  * @type:	of the file system
  * @options:	of the file system, with commas between
  */
 struct mount {
+	int id;
 	dev_t dev;
 	bool whole;
 	char *path, *type, *options;
