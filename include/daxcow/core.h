@@ -14,7 +14,8 @@
  *
  * Locks. The engine has one, the pool's mutex, taken inside of each function
  * that changes something and never held while the host is called, but for
- * host->busy, mapped, wake and progress, which must not call back. Whoever
+ * host->busy, mapped, wake and progress, which must not call back. It is not held while
+ * a new block is filled, see fill.c. Whoever
  * calls may hold file system locks (direct_access runs under them), so on
  * Linux all functions that may run from there must be called with
  * memalloc_noio_save().
@@ -326,7 +327,7 @@ long daxcow_lookup(struct daxcow_volume *vol, u64 vblk, u64 nr, u64 *block);
  */
 long daxcow_provision(struct daxcow_volume *vol, u64 vblk, u64 nr, u64 *block);
 
-/* Writes a whole new block; returns 0 or an errno that is handed on. */
+/* Writes to a block; returns 0 or an errno that is handed on. */
 typedef int (*daxcow_fill_fn)(void *arg, void *dst);
 
 /**
@@ -340,7 +341,8 @@ typedef int (*daxcow_fill_fn)(void *arg, void *dst);
  * of it is written nothing looks at the old content. The caller fences
  * (daxcow_fence()) before it acknowledges.
  *
- * Context: read section; takes the pool's lock, also while @fill runs.
+ * Context: read section; takes the pool's lock. @fill runs without it, or with it, and
+ * is called again when something else has happened meanwhile.
  * Return: as daxcow_provision(), or what @fill returned.
  */
 int daxcow_overwrite(struct daxcow_volume *vol, u64 vblk, bool whole,

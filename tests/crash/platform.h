@@ -24,6 +24,15 @@ void plat_write_cached(void *dst, const void *src, size_t len);
 #define pm_zero_cached(d, n)		plat_write_cached(d, NULL, n)
 #endif
 
+void before_copy(void);
+static inline int crash_copy(void *dst, const void *src, size_t len)
+{
+	before_copy();
+	return plat_copy(dst, src, len);
+}
+
+#define plat_copy	crash_copy
+
 #undef mutex_lock
 #undef mutex_unlock
 void crash_lock(struct mutex *lock);

@@ -3,9 +3,9 @@
  * Two threads, interleaved in all ways at the engine's lock.
  *
  * One does one operation, the other one or two. They are coroutines that
- * change places where the engine takes or drops a lock, before each word of a
- * table that a reader looks at, where a reader or a writer has got an address
- * and not yet used it, and where one waits for the other. Each choice of who
+ * change places where the engine takes or drops a lock, before it copies a block
+ * without one, before each word of a table that a reader looks at, where a reader or a
+ * writer has got an address and not yet used it, and where one waits for the other. Each choice of who
  * goes on is tried.
  *
  * At each fence, in each state after a power cut: what has returned is there;
@@ -45,8 +45,9 @@ static struct thread thread[2], *current;
 static ucontext_t scheduler;
 static struct daxcow_pool *pool;
 static struct mutex *held;
+static const struct thread *holder;
 static struct world first;
-static unsigned int writers[NR_VOLUMES], frozen[NR_VOLUMES], readers;
+static unsigned int writers[NR_VOLUMES], frozen[NR_VOLUMES], readers, sections;
 static unsigned int direct[NR_VOLUMES][NR_PLACES], bios[NR_VOLUMES][NR_PLACES];
 static unsigned char choice[MAX_CHOICES];
 static unsigned int nr_choices, at_choice, start;
@@ -94,6 +95,7 @@ void crash_lock(struct mutex *lock)
 		switch_threads();
 	}
 	held = lock;
+	holder = current;
 }
 
 /*
@@ -106,7 +108,14 @@ void crash_unlock(struct mutex *lock)
 	if (!current || goes_on)
 		return;
 	held = NULL;
+	holder = NULL;
 	if (persist_pending())
+		switch_threads();
+}
+
+void before_copy(void)
+{
+	if (holder != current)
 		switch_threads();
 }
 
@@ -148,14 +157,26 @@ void thaw(u32 volume)
 	frozen[volume]--;
 }
 
+void section_begin(void)
+{
+	sections++;
+}
+
+void section_end(void)
+{
+	sections--;
+}
+
 void reader_begin(void)
 {
+	section_begin();
 	readers++;
 }
 
 void reader_end(void)
 {
 	readers--;
+	section_end();
 }
 
 void before_load(void)
@@ -166,7 +187,7 @@ void before_load(void)
 
 void grace_period(void)
 {
-	wait_while(&readers);
+	wait_while(&sections);
 }
 
 static bool anybody_writes(void)
@@ -317,7 +338,9 @@ static void run_schedule(void)
 
 	pool = start_again(&first);
 	held = NULL;
+	holder = NULL;
 	readers = 0;
+	sections = 0;
 	memset(writers, 0, sizeof(writers));
 	memset(frozen, 0, sizeof(frozen));
 	memset(direct, 0, sizeof(direct));

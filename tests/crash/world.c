@@ -375,6 +375,8 @@ static int do_open(struct daxcow_pool *pool, const struct op *op, u64 tag)
 		daxcow_close(vol);
 		return -EINVAL;
 	}
+	if (op->kind != OP_READ)
+		section_begin();
 	switch (op->kind) {
 	case OP_WRITE:
 	case OP_PART:
@@ -398,6 +400,8 @@ static int do_open(struct daxcow_pool *pool, const struct op *op, u64 tag)
 		ret = daxcow_discard(vol, 0, LARGE);
 		break;
 	}
+	if (op->kind != OP_READ)
+		section_end();
 	daxcow_close(vol);
 	return ret;
 }

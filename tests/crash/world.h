@@ -98,6 +98,9 @@ void in_one_go(bool on);
 bool alone(void);
 /* A word of the pool's tables is about to be loaded, by a reader or not. */
 void before_load(void);
+/* A read section, as daxcow/core.h has it: for any use of an open volume. */
+void section_begin(void);
+void section_end(void);
 /* Others may run here. */
 void switch_threads(void);
 

@@ -6,7 +6,7 @@
  * Pool memory is at hand, so data is copied here and not sent to the data
  * device: a block is written before it is published, sub-page bios need no
  * more care than others, and no bio is under way at the data device when a
- * snapshot is taken. Each block is written under the engine's lock; a
+ * snapshot is taken. Each block is published under the engine's lock; a
  * snapshot of a volume that nobody has frozen is a cut between two of these.
  *
  * A block that is written goes to a new place, so that after a power cut it is

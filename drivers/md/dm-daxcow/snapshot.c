@@ -4,7 +4,8 @@
  *
  * A snapshot shares all blocks of its origin, so at that moment nobody may
  * have write access to one of them (I1). Bios are no concern: each block is
- * written under the engine's lock. What was handed out through DAX is.
+ * published, or written in place, under the engine's lock. What was handed out through
+ * DAX is.
  *
  *   1. The origin's file system is frozen through its block device. That
  *      waits for write(2) and for write faults under way, and writes back

@@ -49,7 +49,7 @@ int daxcow_bad_add(struct daxcow_pool *pool, u64 block)
 	enum kind kind;
 	int ret = 0;
 
-	mutex_lock(&pool->lock);
+	pool_lock(pool);
 	if (block >= pool->nr_blocks)
 		ret = -ERANGE;
 	else if (bad_test(pool, block))
@@ -77,7 +77,7 @@ int daxcow_bad_clear(struct daxcow_pool *pool, u64 block)
 	enum kind kind;
 	int ret = 0;
 
-	mutex_lock(&pool->lock);
+	pool_lock(pool);
 	if (block >= pool->nr_blocks)
 		ret = -ERANGE;
 	else if (!bad_test(pool, block))

@@ -20,8 +20,9 @@
  * a damaged old node, a poisoned old block) comes before the store; then 1 and 2 are
  * taken back.
  *
- * Concurrency: writers hold the pool's lock. A reader without it sees the old
- * block or the new one, with equal content until the writer writes.
+ * Concurrency: writers hold the pool's lock, but for when the block is filled (fill.c).
+ * A reader without it sees the old block or the new one, with equal content until the
+ * writer writes.
  *
  * Downside: the first write after a snapshot copies up to four nodes, and counts the
  * 512 children of each.

@@ -32,7 +32,7 @@ struct tree {
  * @delta:	to what is mapped
  */
 struct change {
-	const struct tree *t;
+	struct tree *t;
 	struct place at;
 	u64 vblk;
 	int target;
@@ -51,13 +51,34 @@ int change_find(struct daxcow_pool *pool, const struct tree *t, u64 vblk,
 int change_find_to_map(struct daxcow_pool *pool, const struct tree *t, u64 vblk,
 		       struct place *p);
 
+/* ---- new blocks, and what is in them (fill.c) ---- */
+
+/**
+ * struct write - bytes that a new block gets beside what was there
+ * @fill:	writes them
+ * @arg:	for @fill
+ * @whole:	they are all of it
+ */
+struct write {
+	daxcow_fill_fn fill;
+	void *arg;
+	bool whole;
+};
+
+/* What change_data() returns when it has to be done again. */
+#define CHANGE_AGAIN	1
+
+int change_target(struct daxcow_pool *pool, struct change *c, u64 nr);
+int change_data(struct daxcow_pool *pool, struct change *c, const struct write *w,
+		struct daxcow_volume *vol);
+
 /* ---- break sharing (cow.c) ---- */
 
-int cow_copy(struct daxcow_pool *pool, const struct tree *t, u64 vblk);
+int cow_copy(struct daxcow_pool *pool, struct tree *t, u64 vblk);
 
 /* ---- unmap (discard.c) ---- */
 
-int cow_discard(struct daxcow_pool *pool, const struct tree *t, u64 *vblk, u64 end,
+int cow_discard(struct daxcow_pool *pool, struct tree *t, u64 *vblk, u64 end,
 		unsigned int most);
 
 static inline struct tree volume_tree(const struct daxcow_volume *vol)

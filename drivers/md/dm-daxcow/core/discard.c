@@ -14,7 +14,7 @@
  * The level of the highest entry below which nothing is mapped but what the one at
  * @level names. There is such a one.
  */
-static int alone_level(struct daxcow_pool *pool, const struct tree *t, u64 vblk, int level)
+static int alone_level(struct daxcow_pool *pool, struct tree *t, u64 vblk, int level)
 {
 	struct place p;
 	int alone, ret;
@@ -31,7 +31,7 @@ static int alone_level(struct daxcow_pool *pool, const struct tree *t, u64 vblk,
 }
 
 /* Empty the entry for @vblk at level @target, or a higher one. */
-static int remove_at(struct daxcow_pool *pool, const struct tree *t, u64 vblk, int target)
+static int remove_at(struct daxcow_pool *pool, struct tree *t, u64 vblk, int target)
 {
 	struct change c = { .t = t, .vblk = vblk };
 	int ret;
@@ -70,7 +70,7 @@ static int piece_level(const struct place *root, u64 vblk, u64 nr)
  * Unmap from *@vblk on, to @end or until @most entries have been looked at; *@vblk is
  * where to go on.
  */
-int cow_discard(struct daxcow_pool *pool, const struct tree *t, u64 *vblk, u64 end,
+int cow_discard(struct daxcow_pool *pool, struct tree *t, u64 *vblk, u64 end,
 		unsigned int most)
 {
 	struct place root, p;
@@ -115,7 +115,7 @@ int daxcow_discard(struct daxcow_volume *vol, u64 vblk, u64 nr)
 	while (vblk < end && !ret) {
 		struct tree t;
 
-		mutex_lock(&pool->lock);
+		pool_lock(pool);
 		t = volume_tree(vol);
 		ret = cow_discard(pool, &t, &vblk, end, STEP_ENTRIES);
 		mutex_unlock(&pool->lock);

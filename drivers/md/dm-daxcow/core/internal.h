@@ -80,6 +80,9 @@ struct daxcow_volume {
  * @gen:	the current generation
  * @gen_used:	a block has it
  * @moves:	changes of the reverse map that a walk would not notice, see owner_walk()
+ * @turns:	how often the lock was taken
+ * @sharings:	what has made blocks shared, see fill.c
+ * @nr_apart:	new blocks, or chunks, that are filled without the lock
  * @scratch:	a node while it is built
  * @epoch:	the current one; a grace period ends those before it
  * @closing:	the last one before the grace period that is waited for
@@ -121,12 +124,20 @@ struct daxcow_pool {
 	struct families families;
 	struct mores mores;
 	u64 nr_nodes, moves;
+	u64 turns, sharings, nr_apart;
 	struct node *spare;
 	u32 nr_spare;
 	struct daxcow_volume *volumes;
 	__le64 *scratch;
 	struct daxcow_super *super;	/* as read at load, fixed part only */
 };
+
+/* Who finds another turn than his own when he has it again looks again. */
+static inline void pool_lock(struct daxcow_pool *pool)
+{
+	mutex_lock(&pool->lock);
+	pool->turns++;
+}
 
 static inline void *pool_addr(const struct daxcow_pool *pool, u64 block)
 {
@@ -289,6 +300,12 @@ int tree_load(struct daxcow_pool *pool, u64 slot, int level, struct entry *e);
 int tree_step(struct daxcow_pool *pool, struct place *p, u64 vblk);
 int tree_find(struct daxcow_pool *pool, u64 root_slot, u64 vblk, int level,
 	      struct place *p);
+
+/* ---- one volume's own (sharing.c) ---- */
+
+u64 own_run(struct daxcow_pool *pool, const struct place *p, u64 vblk, u64 nr,
+	    u64 *block);
+bool chunk_partly_own(struct daxcow_pool *pool, u64 block);
 
 /* ---- how much is mapped (usage.c) ---- */
 

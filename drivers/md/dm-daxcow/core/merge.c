@@ -446,7 +446,7 @@ int daxcow_merge_check(struct daxcow_pool *pool, const struct daxcow_merge *m)
 {
 	int ret;
 
-	mutex_lock(&pool->lock);
+	pool_lock(pool);
 	ret = merge_check(pool, m);
 	mutex_unlock(&pool->lock);
 	return ret;
@@ -468,7 +468,7 @@ int daxcow_merge(struct daxcow_pool *pool, const struct daxcow_merge *m)
 	/* by its length the longest step, and as good before: see above */
 	if (!is_zero(m) && in_pool(pool, m->keep, m->nr))
 		pm_flush(pool_addr(pool, m->keep), m->nr << DAXCOW_BLOCK_SHIFT);
-	mutex_lock(&pool->lock);
+	pool_lock(pool);
 	ret = merge_check(pool, m);
 	if (!ret)
 		ret = merge_prepare(pool, m);
@@ -478,6 +478,7 @@ int daxcow_merge(struct daxcow_pool *pool, const struct daxcow_merge *m)
 		pool->unmapped += m->nr;
 	else
 		pool->merged += m->nr;
+	pool->sharings++;
 	pm_fence();					/* P1 */
 	slots_each(pool, m, slot_publish);
 	pm_fence();					/* P2 */

@@ -264,7 +264,7 @@ int daxcow_owners(struct daxcow_pool *pool, u64 block, enum daxcow_use *use,
 	struct search s = { .pool = pool, .tries = again ? TRIES : 0 };
 	int ret;
 
-	mutex_lock(&pool->lock);
+	pool_lock(pool);
 	ret = search_begin(&s, block, use);
 	while (!ret || ret == -EAGAIN) {
 		ret = search_step(&s, s.tries ? STEP_WORK : WORK_MAX, fn, arg);
@@ -272,7 +272,7 @@ int daxcow_owners(struct daxcow_pool *pool, u64 block, enum daxcow_use *use,
 			break;
 		mutex_unlock(&pool->lock);
 		cond_resched();
-		mutex_lock(&pool->lock);
+		pool_lock(pool);
 		if (s.moves == pool->moves)
 			continue;
 		s.tries--;

@@ -162,7 +162,7 @@ static u64 trans_read(struct daxcow_pool *pool)
 void daxcow_pool_info(struct daxcow_pool *pool, struct daxcow_pool_info *info)
 {
 	memset(info, 0, sizeof(*info));
-	mutex_lock(&pool->lock);
+	pool_lock(pool);
 	info->nr_blocks = pool->nr_blocks;
 	info->nr_free = pool->nr_free;
 	info->nr_pending = pool->incoming.nr + pool->ready.nr;
@@ -208,7 +208,7 @@ int daxcow_grow(struct daxcow_pool *pool, u64 nr_blocks)
 
 	if (pool->read_only)
 		return -EROFS;
-	mutex_lock(&pool->lock);
+	pool_lock(pool);
 	if (nr_blocks < pool->nr_blocks ||
 	    nr_blocks > DAXCOW_ENTRY_BLOCK_MASK) {
 		ret = -EINVAL;
@@ -239,7 +239,7 @@ int daxcow_set_trans(struct daxcow_pool *pool, u64 old, u64 new)
 		return -EINVAL;
 	if (pool->read_only)
 		return -EROFS;
-	mutex_lock(&pool->lock);
+	pool_lock(pool);
 	if (trans_read(pool) != old)
 		ret = -ESTALE;
 	else

@@ -534,7 +534,7 @@ bool daxcow_reclaim_prepare(struct daxcow_pool *pool)
 {
 	bool any;
 
-	mutex_lock(&pool->lock);
+	pool_lock(pool);
 	any = pool->left || pool->incoming.nr || pool->ready.nr;
 	if (any) {
 		wait_append(pool, &pool->ready, &pool->incoming);
@@ -550,7 +550,7 @@ bool daxcow_reclaim_run(struct daxcow_pool *pool)
 	long work = STEP_WORK;
 	bool more;
 
-	mutex_lock(&pool->lock);
+	pool_lock(pool);
 	if (pool->ended < pool->closing) {
 		pool->ended = pool->closing;
 		pool->nr_forget = pool->nr_chunks / FORGET_BATCHES + 1;

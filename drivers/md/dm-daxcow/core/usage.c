@@ -143,7 +143,7 @@ void daxcow_volume_mapped(struct daxcow_volume *vol, u64 *mapped, u64 *highest)
 	int ret;
 
 	do {
-		mutex_lock(&pool->lock);
+		pool_lock(pool);
 		ret = tree_count(pool, vol->root_slot, &u);
 		mutex_unlock(&pool->lock);
 		cond_resched();
@@ -233,7 +233,7 @@ int daxcow_usage(struct daxcow_pool *pool, u32 id, struct daxcow_usage *u)
 
 	memset(u, 0, sizeof(*u));
 	do {
-		mutex_lock(&pool->lock);
+		pool_lock(pool);
 		ret = dir_find(pool, id, &slot, &record);
 		if (!ret && vblk < DAXCOW_MAX_VOLUME_BLOCKS)
 			ret = own_steps(pool, root_slot(record), &vblk, u) ?: -EAGAIN;

@@ -18,7 +18,7 @@ int daxcow_generation_begin(struct daxcow_pool *pool, u32 *gen)
 {
 	int ret = 0;
 
-	mutex_lock(&pool->lock);
+	pool_lock(pool);
 	/* with nobody in the current one it is as good as a new one */
 	if (pool->gen_used && pool->gen == ~0U) {
 		ret = -EOVERFLOW;
@@ -190,7 +190,7 @@ size_t daxcow_used(struct daxcow_pool *pool, u64 *start, u64 end, u32 since,
 
 	end = min(end, READ_ONCE(pool->nr_blocks));
 	for (i = 0; i < STEPS && *start < end && l.nr < room; i++) {
-		mutex_lock(&pool->lock);
+		pool_lock(pool);
 		*start = step(&l, *start, end);
 		/* nodes can become others' without it */
 		l.line = ~0ULL;

@@ -109,10 +109,10 @@ int daxcow_verify(struct daxcow_pool *pool, struct daxcow_report *report)
 
 	if (!report)
 		report = &none;
-	mutex_lock(&pool->lock);
+	pool_lock(pool);
 	bad = bad_list(pool, &host.nr_bad);
 	host.bad = bad;
-	if (pool->incoming.nr || pool->ready.nr)
+	if (pool->incoming.nr || pool->ready.nr || pool->nr_apart)
 		ret = -EBUSY;
 	else if ((pool->nr_bad && !bad) || !bad_settle(pool))
 		ret = -ENOMEM;

@@ -56,6 +56,7 @@ static int record_new(struct daxcow_pool *pool, struct daxcow_record *r,
 			space_free(pool, *block);
 			return ret;
 		}
+		pool->sharings++;
 		r->root = cpu_to_le64(entry_encode(&pool->crc,
 						   root_slot(*block), root));
 	}
@@ -117,7 +118,7 @@ int daxcow_create(struct daxcow_pool *pool, const struct daxcow_volume_desc *d)
 	if (!r)
 		return -ENOMEM;
 	record_init(r, d, DAXCOW_NO_ORIGIN, d->size, d->domain);
-	mutex_lock(&pool->lock);
+	pool_lock(pool);
 	ret = id_free(pool, d->id);
 	if (!ret)
 		ret = record_new(pool, r, (struct entry) { .type = 0 },
@@ -226,7 +227,7 @@ int daxcow_snapshot(struct daxcow_pool *pool,
 	r = kvzalloc(sizeof(*r), GFP_KERNEL);
 	c = kvcalloc(nr, sizeof(*c), GFP_KERNEL);
 	if (r && c) {
-		mutex_lock(&pool->lock);
+		pool_lock(pool);
 		ret = snapshot_locked(pool, r, d, nr, c);
 		mutex_unlock(&pool->lock);
 	}
@@ -300,7 +301,7 @@ int daxcow_delete(struct daxcow_pool *pool, u32 id)
 {
 	int ret;
 
-	mutex_lock(&pool->lock);
+	pool_lock(pool);
 	if (pool->read_only && !pool->unknown)
 		ret = -EROFS;
 	else
@@ -367,7 +368,7 @@ int daxcow_rollback(struct daxcow_pool *pool, u32 id, u32 from)
 	r = kvzalloc(sizeof(*r), GFP_KERNEL);
 	if (!r)
 		return -ENOMEM;
-	mutex_lock(&pool->lock);
+	pool_lock(pool);
 	ret = rollback_locked(pool, r, id, from);
 	mutex_unlock(&pool->lock);
 	kvfree(r);
@@ -442,7 +443,7 @@ int daxcow_resize(struct daxcow_pool *pool, u32 id, u64 size)
 	r = kvzalloc(sizeof(*r), GFP_KERNEL);
 	if (!r)
 		return -ENOMEM;
-	mutex_lock(&pool->lock);
+	pool_lock(pool);
 	ret = resize_locked(pool, r, id, size);
 	mutex_unlock(&pool->lock);
 	kvfree(r);
@@ -481,7 +482,7 @@ int daxcow_next_volume(struct daxcow_pool *pool, u32 id,
 	r = kvzalloc(sizeof(*r), GFP_KERNEL);
 	if (!r)
 		return -ENOMEM;
-	mutex_lock(&pool->lock);
+	pool_lock(pool);
 	ret = dir_next(pool, &id, &record);
 	if (ret)
 		goto out_unlock;
@@ -538,7 +539,7 @@ int daxcow_open(struct daxcow_pool *pool, u32 id, struct daxcow_volume **volp)
 		kvfree(r);
 		return -ENOMEM;
 	}
-	mutex_lock(&pool->lock);
+	pool_lock(pool);
 	vol = volume_find_open(pool, id);
 	if (vol) {
 		vol->openers++;
@@ -563,7 +564,7 @@ void daxcow_close(struct daxcow_volume *vol)
 	struct daxcow_volume **p;
 	bool last;
 
-	mutex_lock(&pool->lock);
+	pool_lock(pool);
 	last = !--vol->openers;
 	if (last) {
 		for (p = &pool->volumes; *p != vol; p = &(*p)->next)
