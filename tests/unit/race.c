@@ -147,12 +147,12 @@ static u64 vblk_of(unsigned int place)
 	return place % 4 + place / 4 * 5 * DAXCOW_NODE_ENTRIES;
 }
 
-static void check(struct thread *t, struct volume *v, unsigned int place)
+static void check(struct volume *v, unsigned int place)
 {
 	struct content c = { };
 	unsigned char buf[DAXCOW_BLOCK_SIZE] = { };
+	unsigned int i;
 	u64 block;
-	int i;
 
 	must(daxcow_lookup(v->core, vblk_of(place), 1, &block), "lookup");
 	if (block != DAXCOW_HOLE) {
@@ -161,10 +161,9 @@ static void check(struct thread *t, struct volume *v, unsigned int place)
 	}
 	if (memcmp(&c, &v->at[place], sizeof(c)))
 		die("not what was written", (long)place);
-	for (i = 0; i < (int)sizeof(buf); i++)
+	for (i = 0; i < sizeof(buf); i++)
 		if (buf[i] != c.half[i >= HALF])
 			die("a block is torn", i);
-	(void)t;
 }
 
 /* ---- writers ---- */
@@ -238,7 +237,7 @@ static void write_one(struct thread *t, struct volume *v, unsigned int place)
 		clear(v, place, dice(t, 2));
 		break;
 	default:
-		check(t, v, place);
+		check(v, place);
 		break;
 	}
 }
@@ -285,7 +284,7 @@ static void look_and_delete(struct thread *t, unsigned int id)
 
 	section_begin(t);
 	for (place = 0; place < NR_PLACES; place++)
-		check(t, &volume[id], place);
+		check(&volume[id], place);
 	section_end(t);
 	if (dice(t, 2))
 		return;
@@ -399,7 +398,7 @@ static void end(void *mem)
 
 	for (i = 0; i < NR_VOLUMES + NR_SNAPSHOTS; i++) {
 		for (place = 0; volume[i].used && place < NR_PLACES; place++)
-			check(&thread[0], &volume[i], place);
+			check(&volume[i], place);
 		if (volume[i].used)
 			daxcow_close(volume[i].core);
 	}
