@@ -50,6 +50,7 @@ struct mutex {
 #define mutex_init(l)		pthread_mutex_init(&(l)->m, NULL)
 #define mutex_destroy(l)	pthread_mutex_destroy(&(l)->m)
 #define mutex_lock(l)		pthread_mutex_lock(&(l)->m)
+#define mutex_trylock(l)	(!pthread_mutex_trylock(&(l)->m))
 #define mutex_unlock(l)		pthread_mutex_unlock(&(l)->m)
 #define lockdep_assert_held(l)	((void)(l))
 

@@ -18,6 +18,14 @@ static inline u64 hold_now(void)
 
 static __thread u64 hold_start __attribute__((unused));
 
+static inline bool hold_try(struct mutex *m)
+{
+	if (pthread_mutex_trylock(&m->m))
+		return false;
+	hold_start = hold_now();
+	return true;
+}
+
 static inline void hold_begin(struct mutex *m)
 {
 	pthread_mutex_lock(&m->m);
@@ -34,6 +42,8 @@ static inline void hold_end(struct mutex *m)
 }
 
 #undef mutex_lock
+#undef mutex_trylock
 #undef mutex_unlock
 #define mutex_lock(m)	hold_begin(m)
+#define mutex_trylock(m)	hold_try(m)
 #define mutex_unlock(m)	hold_end(m)

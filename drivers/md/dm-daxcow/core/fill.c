@@ -3,10 +3,11 @@
  * A new block, or chunk, for a place of a volume, and what is in it.
  *
  * To copy takes longer than all the rest of a change. So that writers of other volumes
- * need not wait for it, it is done without the pool's lock: the block is taken, the
+ * need not wait for it, it is done without the pool's lock when they come (to a pool
+ * that one writes it would be a loss), and for a chunk always: the block is taken, the
  * lock dropped, the block filled and fenced, and under the lock again it is published,
- * if all is still as it was. That is nearly always so, and pool->turns tells. If
- * somebody had the lock meanwhile the walk is done again:
+ * if all is still as it was. When nobody had the lock meanwhile it is, and pool->turns
+ * tells. Else the walk is done again:
  *
  * - The place has another block, or none. What was copied is not its content.
  *
@@ -194,8 +195,8 @@ static int write_apart(struct daxcow_pool *pool, struct change *c,
  * @pool:	the pool, locked
  * @c:		the change; found, but for what is mapped now
  * @w:		what is written; NULL when that is done later
- * @vol:	whose tree it is, in a read section: the lock is dropped meanwhile. NULL: it
- *		is not
+ * @vol:	whose tree it is, in a read section: the lock may be dropped meanwhile.
+ *		NULL: it is not
  *
  * Return: 0, an error, or, with @vol, CHANGE_AGAIN: nothing is as it was, and the walk
  * has to begin anew. Then and after an error nothing has changed.
@@ -213,7 +214,10 @@ int change_data(struct daxcow_pool *pool, struct change *c, const struct write *
 		ret = data_alloc(pool, c);
 	if (ret)
 		return ret;
-	ret = vol ? write_apart(pool, c, w, vol) : content_write(pool, c, w);
+	if (vol && (c->target || pool->crowded))
+		ret = write_apart(pool, c, w, vol);
+	else
+		ret = content_write(pool, c, w);
 	if (!ret)
 		ret = change_apply(pool, c);
 	if (ret) {

@@ -81,6 +81,7 @@ struct daxcow_volume {
  * @gen_used:	a block has it
  * @moves:	changes of the reverse map that a walk would not notice, see owner_walk()
  * @turns:	how often the lock was taken
+ * @crowded:	so many turns ago, at most, somebody had to wait for it
  * @sharings:	what has made blocks shared, see fill.c
  * @nr_apart:	new blocks, or chunks, that are filled without the lock
  * @scratch:	a node while it is built
@@ -125,6 +126,7 @@ struct daxcow_pool {
 	struct mores mores;
 	u64 nr_nodes, moves;
 	u64 turns, sharings, nr_apart;
+	u32 crowded;
 	struct node *spare;
 	u32 nr_spare;
 	struct daxcow_volume *volumes;
@@ -132,10 +134,18 @@ struct daxcow_pool {
 	struct daxcow_super *super;	/* as read at load, fixed part only */
 };
 
+/* For so many turns after somebody had to wait the lock is held for short times only. */
+#define POOL_CROWDED	64
+
 /* Who finds another turn than his own when he has it again looks again. */
 static inline void pool_lock(struct daxcow_pool *pool)
 {
-	mutex_lock(&pool->lock);
+	if (mutex_trylock(&pool->lock)) {
+		pool->crowded -= !!pool->crowded;
+	} else {
+		mutex_lock(&pool->lock);
+		pool->crowded = POOL_CROWDED;
+	}
 	pool->turns++;
 }
 
