@@ -332,7 +332,7 @@ static int own_quiet(struct grants_look *l)
 /**
  * grants_look() - whether nobody can write to a volume but by asking again
  * @l:		with pool, core, grants, frozen and read_only; its pinned are set, to be
- *		freed with kvfree()
+ *		freed with kvfree(). It may look again
  *
  * Context: sleeps for a grace period; not in a read section, no lock of the engine.
  * Return: 0; -EBUSY: somebody above another device may be able to; -ETXTBSY: somebody
@@ -342,6 +342,7 @@ int grants_look(struct grants_look *l)
 {
 	int ret;
 
+	l->nr_pinned = 0;
 	grants_begin(l);
 	/* a freeze has waited for all of its own */
 	if (!l->frozen || has_other(l->grants))

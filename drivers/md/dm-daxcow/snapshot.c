@@ -40,6 +40,8 @@
 
 /* As often it is tried while somebody is given write access in between. */
 #define SNAPSHOT_TRIES	8
+/* As often pages are looked at while one is still being written back. */
+#define SNAPSHOT_LOOKS	7
 
 static struct workqueue_struct *snapshot_wq;
 
@@ -198,6 +200,25 @@ static bool own_frozen(struct block_device *bdev, bool *writers)
 	return frozen;
 }
 
+/*
+ * A freeze writes all dirty pages back, but it does not wait for one that an fsync has
+ * begun with before it: dax_writeback_one() takes the mark that the other one goes by. Its
+ * page tables may let somebody write until that is done.
+ */
+static int look_frozen(struct snapshot *s, struct grants_look *l)
+{
+	int looks, ret;
+
+	for (looks = 0; looks < SNAPSHOT_LOOKS; looks++) {
+		if (looks)
+			msleep(1 << looks);
+		ret = grants_look(l);
+		if (ret != -ETXTBSY || given_up(s))
+			break;
+	}
+	return ret;
+}
+
 static int look_active(struct snapshot *s, struct origin *o)
 {
 	bool writers;
@@ -209,7 +230,7 @@ static int look_active(struct snapshot *s, struct origin *o)
 	o->look.frozen = own_frozen(origin_bdev(o), &writers) && writers;
 	if (!writers)
 		o->look.read_only = origin_bdev(o);
-	ret = grants_look(&o->look);
+	ret = look_frozen(s, &o->look);
 	/* after the count was taken: see step 2 in grants.c */
 	if ((!ret || ret == -ETXTBSY) && !own_frozen(origin_bdev(o), &writers))
 		return -EAGAIN;
