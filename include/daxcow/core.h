@@ -327,7 +327,7 @@ long daxcow_lookup(struct daxcow_volume *vol, u64 vblk, u64 nr, u64 *block);
  */
 long daxcow_provision(struct daxcow_volume *vol, u64 vblk, u64 nr, u64 *block);
 
-/* Writes to a block; returns 0 or an errno that is handed on. */
+/* Writes to a block; returns 0 or a negative errno, which is handed on. */
 typedef int (*daxcow_fill_fn)(void *arg, void *dst);
 
 /**

@@ -3,6 +3,7 @@
  * What happens while a new block is filled without the lock: see fill.c. The engine has
  * given the lock away when it calls plat_resched.
  */
+#define BLOCKS	(CHUNK * 64)
 #include "rig.h"
 #include "internal.h"
 
@@ -92,14 +93,15 @@ static void shared(struct rig *r)
 	snapshot(r, 0, 1);
 }
 
-/* Blocks that are data, and in no table. */
-static u64 unowned(struct rig *r, u64 begin)
+/* The first block that is neither free nor anything else: the one that is filled. */
+static u64 unowned(struct rig *r)
 {
-	for (; begin < r->pool->nr_blocks; begin++)
-		if (desc_kind(space_desc(r->pool, begin)) == KIND_DATA &&
-		    !block_owners(r->pool, begin))
-			break;
-	return begin;
+	u64 block = 0;
+
+	while (block < r->pool->nr_blocks &&
+	       desc_kind(space_desc(r->pool, block)) != KIND_GONE)
+		block++;
+	return block;
 }
 
 static void write_b(void)
@@ -272,7 +274,7 @@ static void snapshot_meanwhile(void **state)
 
 static void new_is_bad(void)
 {
-	assert_int_equal(daxcow_bad_add(rig->pool, unowned(rig, 0)), 0);
+	assert_int_equal(daxcow_bad_add(rig->pool, unowned(rig)), 0);
 }
 
 static void new_block_fails(void **state)
@@ -286,6 +288,28 @@ static void new_block_fails(void **state)
 	assert_int_equal(daxcow_bad_find(r->pool, where(r, 0, 0), 1), 1);
 	assert_int_equal(r->pool->nr_retired, 1);
 	assert_int_equal(first(r, 0, 0), 'a');
+}
+
+static void new_was_bad(void)
+{
+	u64 block = unowned(rig);
+
+	new_is_bad();
+	/* whatever it contains */
+	memset(daxcow_block_addr(rig->pool, block), 0, DAXCOW_BLOCK_SIZE);
+	assert_int_equal(daxcow_bad_clear(rig->pool, block), 0);
+}
+
+static void new_block_fails_and_is_good(void **state)
+{
+	struct rig *r = *state;
+
+	shared(r);
+	begin(r, new_was_bad, 1);
+	assert_int_equal(put(r, 0, 0, 'p'), 0);
+	done();
+	assert_int_equal(first(r, 0, 0), 'p');
+	assert_int_equal(last(r, 0, 0), 'p');
 }
 
 static void old_is_bad(void)
@@ -306,6 +330,61 @@ static void old_block_fails(void **state)
 	assert_int_equal(r->pool->nr_free, nr);
 	/* what is written as a whole needs no old one */
 	assert_int_equal(put(r, 0, 0, 'h'), 0);
+}
+
+static void moves_and_fails(void)
+{
+	u64 block = where(rig, 0, 0);
+
+	assert_int_equal(put(rig, 0, 0, 'q'), 0);
+	assert_int_equal(daxcow_bad_add(rig->pool, block), 0);
+}
+
+static int copy_fails(void *arg, void *dst)
+{
+	moves_and_fails();
+	return -EIO;
+}
+
+static int fill_or_fail(void *arg, void *dst)
+{
+	unsigned int *nr = arg;
+
+	return (*nr)++ ? fill_end("r", dst) : copy_fails(NULL, NULL);
+}
+
+/* It could not be copied, and is not what the place has. */
+static void old_block_moves_and_fails(void **state)
+{
+	unsigned int nr = 0;
+	struct rig *r = *state;
+
+	shared(r);
+	begin(r, NULL, 0);
+	assert_int_equal(daxcow_overwrite(r->vol[0], 0, false, fill_or_fail, &nr), 0);
+	assert_int_equal(first(r, 0, 0), 'q');
+	assert_int_equal(last(r, 0, 0), 'r');
+}
+
+/* The directory: nothing can be published. */
+static void directory_fails(void)
+{
+	assert_int_equal(daxcow_bad_add(rig->pool, DAXCOW_SUPER_BLOCK), 0);
+}
+
+static void read_only_meanwhile(void **state)
+{
+	struct rig *r = *state;
+	u64 block, was;
+
+	shared(r);
+	was = where(r, 0, 0);
+	begin(r, directory_fails, 1);
+	assert_int_equal(daxcow_provision(r->vol[0], 0, 1, &block), -EROFS);
+	done();
+	assert_int_equal(where(r, 0, 0), was);
+	assert_int_equal(daxcow_bad_clear(r->pool, DAXCOW_SUPER_BLOCK), 0);
+	r->pool->read_only = false;
 }
 
 /* A chunk: one of its blocks fails, for which it may have to be split. */
@@ -350,6 +429,8 @@ static void chunk_is_split(void **state)
 	assert_int_equal(first(r, 0, 1), 'j');
 }
 
+static u64 reserve_was;
+
 static void take_all(void)
 {
 	u64 v = CHUNK, block;
@@ -380,11 +461,119 @@ static void chunk_is_partly_own(void **state)
 	assert_int_equal(first(r, 0, 0), 'k');
 }
 
+static void ask_for_figures(void)
+{
+	info_of(rig);
+}
+
+/* The last free chunk is as good as another. */
+static void last_chunk(void **state)
+{
+	struct rig *r = *state;
+	u64 block, taken[BLOCKS / CHUNK];
+	unsigned int nr = 0;
+
+	/* there is nothing left for the tables */
+	if (CHUNK < 512)
+		skip();
+	daxcow_set_cow(r->pool, DAXCOW_COW_2M);
+	assert_int_equal(daxcow_provision(r->vol[0], 0, CHUNK, &block), CHUNK);
+	snapshot(r, 0, 1);
+	while (r->pool->nr_chunks_free > 1)
+		assert_int_equal(space_alloc_chunk(r->pool, &taken[nr++]), 0);
+	r->pool->reserve = 0;
+	begin(r, ask_for_figures, 2);
+	assert_int_equal(daxcow_provision(r->vol[0], 0, CHUNK, &block), CHUNK);
+	/* not a second time */
+	assert_int_equal(times, 1);
+	while (nr)
+		space_free_chunk(r->pool, taken[--nr]);
+}
+
+static unsigned int wakes;
+
+static void wake(void *ctx)
+{
+	wakes++;
+}
+
+/* Others may have found no space meanwhile. */
+static void given_back(void **state)
+{
+	struct rig *r = *state;
+
+	shared(r);
+	begin(r, write_b, 1);
+	r->pool->host.wake = wake;
+	drain(r);
+	wakes = 0;
+	/* it wakes the host itself, as an owner leaves */
+	r->pool->left = true;
+	own(r, 0, 0);
+	done();
+	assert_int_equal(wakes, 1);
+	r->pool->host.wake = NULL;
+}
+
+static void reclaim_all(void)
+{
+	while (daxcow_reclaim_run(rig->pool))
+		;
+}
+
+static bool has_free(struct rig *r, u64 chunk)
+{
+	u64 i;
+
+	for (i = 0; i < CHUNK; i++)
+		if (desc_kind(space_desc(r->pool, chunk + i)) == KIND_FREE)
+			return true;
+	return false;
+}
+
+/*
+ * A chunk waits as a whole, as one of its blocks is nobody's. Others of it are free
+ * already, and one is being filled when reclaim comes to it.
+ */
+static void chunk_waits(void **state)
+{
+	struct rig *r = *state;
+	u64 block, chunk = 0, i, nr = 2048 / CHUNK + 3;
+
+	/* a step of reclaim takes it at once */
+	if (CHUNK < 512)
+		skip();
+	daxcow_set_cow(r->pool, DAXCOW_COW_4K);
+	for (i = 0; i <= nr; i++)
+		assert_int_equal(daxcow_provision(r->vol[0], i * CHUNK, CHUNK, &chunk),
+				 CHUNK);
+	snapshot(r, 0, 1);
+	for (i = 0; i <= nr; i++)
+		own(r, 1, i * CHUNK);
+	drain(r);
+	daxcow_close(r->vol[1]);
+	r->vol[1] = NULL;
+	assert_int_equal(daxcow_delete(r->pool, 1), 0);
+	assert_int_equal(daxcow_discard(r->vol[0], nr * CHUNK, CHUNK), 0);
+	assert_true(daxcow_reclaim_prepare(r->pool));
+	while (!has_free(r, chunk))
+		assert_true(daxcow_reclaim_run(r->pool));
+	begin(r, reclaim_all, 1);
+	assert_int_equal(put(r, 0, 1, 's'), 0);
+	done();
+	block = where(r, 0, 1);
+	assert_in_range(block, chunk, chunk + CHUNK - 1);
+	assert_int_equal(desc_kind(space_desc(r->pool, block)), KIND_DATA);
+}
+
 /* The place was in a table that is shared now, and there is no room for another. */
 static void share_and_take_all(void)
 {
 	make_snapshot();
 	take_all();
+	/* not one more */
+	reserve_was = rig->pool->reserve;
+	rig->pool->reserve = rig->pool->nr_free;
 }
 
 static void full_meanwhile(void **state)
@@ -397,7 +586,9 @@ static void full_meanwhile(void **state)
 	nr = r->pool->nr_data;
 	assert_int_equal(put(r, 0, 1, 'm'), -ENOSPC);
 	done();
-	assert_int_equal(unowned(r, 0), r->pool->nr_blocks);
+	r->pool->reserve = reserve_was;
+	drain(r);
+	assert_int_equal(unowned(r), r->pool->nr_blocks);
 	assert_true(r->pool->nr_data > nr);
 	assert_int_equal(daxcow_lookup(r->vol[0], 1, 1, &block), 1);
 	assert_int_equal(block, DAXCOW_HOLE);
@@ -498,10 +689,16 @@ int main(void)
 		CASE(own_and_busy_meanwhile),
 		CASE(snapshot_meanwhile),
 		CASE(new_block_fails),
+		CASE(new_block_fails_and_is_good),
 		CASE(old_block_fails),
+		CASE(old_block_moves_and_fails),
+		CASE(read_only_meanwhile),
 		CASE(new_chunk_fails),
 		CASE(chunk_is_split),
 		CASE(chunk_is_partly_own),
+		CASE(last_chunk),
+		CASE(given_back),
+		CASE(chunk_waits),
 		CASE(full_meanwhile),
 		CASE(record_moves),
 		CASE(ends),

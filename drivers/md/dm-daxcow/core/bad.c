@@ -56,6 +56,7 @@ int daxcow_bad_add(struct daxcow_pool *pool, u64 block)
 		ret = -EEXIST;
 	if (ret)
 		goto out_unlock;
+	pool->failures++;
 	bad_change(pool, block, true);
 	usage_forget(pool, block);
 	space_retire(pool, block);

@@ -20,6 +20,8 @@ static long provision(struct daxcow_pool *pool, struct tree *t,
 	u64 n;
 
 	for (tries = APART_TRIES;; tries--) {
+		if (pool->read_only)
+			return -EROFS;
 		if (vol)
 			*t = volume_tree(vol);
 		c = (struct change) { .t = t, .vblk = vblk };
@@ -49,8 +51,6 @@ long daxcow_provision(struct daxcow_volume *vol, u64 vblk, u64 nr, u64 *block)
 
 	if (!range_ok(vblk, nr))
 		return -EINVAL;
-	if (pool->read_only)
-		return -EROFS;
 	pool_lock(pool);
 	ret = provision(pool, &t, vol, vblk, nr, block);
 	mutex_unlock(&pool->lock);
@@ -120,11 +120,9 @@ int daxcow_overwrite(struct daxcow_volume *vol, u64 vblk, bool whole,
 
 	if (!range_ok(vblk, 1))
 		return -EINVAL;
-	if (pool->read_only)
-		return -EROFS;
 	pool_lock(pool);
 	do {
-		ret = overwrite(vol, vblk, &w, tries-- > 0);
+		ret = pool->read_only ? -EROFS : overwrite(vol, vblk, &w, tries-- > 0);
 	} while (ret == CHANGE_AGAIN);
 	mutex_unlock(&pool->lock);
 	return ret;

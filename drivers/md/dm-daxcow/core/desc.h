@@ -10,7 +10,7 @@
 enum kind {
 	KIND_FREE,
 	KIND_DATA,
-	KIND_GONE,		/* nobody owns it, and somebody may still see it */
+	KIND_GONE,		/* nobody's, and somebody may still see it, or fills it */
 	KIND_NODE,		/* + level, 0 .. DAXCOW_MAX_LEVEL */
 	KIND_DIR = KIND_NODE + DAXCOW_MAX_LEVEL + 1,	/* + level */
 	KIND_RECORD = KIND_DIR + DAXCOW_DIR_LEVEL + 1,

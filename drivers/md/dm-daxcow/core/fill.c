@@ -20,17 +20,23 @@
  *   other way for a block that was copied to change: nobody writes what is shared (I1),
  *   and it is not used for something else in this read section (I2).
  *
- * - Either block has become bad. Of a new one nobody else would be told.
+ * - Memory has failed, which pool->failures counts. Of a new block nobody else would be
+ *   told, and one that is good again has lost what was written to it. What could not be
+ *   copied may not be what the place has any more.
+ *
+ * - DMA has begun to a block that is the volume's own.
  *
  * In each of these cases all is begun anew; after some tries under the lock. Where all
  * of the block is written, so that nothing is copied, the content fits whatever is
  * there.
  *
- * A block between is data that nobody owns. No entry names it, so nobody comes across
- * it; it does not wait to be freed, so nobody does that; daxcow_verify() sees by
- * pool->nr_apart that it would find too many. Its generation is that of when it was
- * taken or published: a merge that begins one between waits for this read section
- * before it compares.
+ * A block between is KIND_GONE, as what waits to be freed, though it is in no list: no
+ * entry names it, so nobody comes across it; reclaim frees of a chunk only what is
+ * KIND_DATA and nobody's, and must not free it; daxcow_verify() sees by pool->nr_apart
+ * that it would find too many. What is given back may be what others found no space for
+ * meanwhile, so the host is told. The block's generation is that of when it was taken or
+ * published: a merge that begins one between waits for this read section before it
+ * compares.
  *
  * A part of a block that is the volume's own already is written under the lock all the
  * time. Otherwise two who write different parts could each copy what was there before
@@ -88,20 +94,24 @@ static void data_free(struct daxcow_pool *pool, const struct change *c)
 		space_free(pool, block + i);
 }
 
-/* Whether a write of the chunk at @c->vblk should replace all of it. */
+/* Whether a write of the chunk at @c->vblk can replace all of it. */
+static bool can_be_chunk(struct daxcow_pool *pool, const struct change *c)
+{
+	if (c->at.level < 1 || c->vblk % DAXCOW_CHUNK_BLOCKS)
+		return false;
+	if (c->old.type != DAXCOW_ENTRY_DATA)
+		return c->old.type == DAXCOW_ENTRY_NONE;
+	return !chunk_partly_own(pool, c->old.block) &&
+	       daxcow_bad_find(pool, c->old.block, DAXCOW_CHUNK_BLOCKS) ==
+	       DAXCOW_CHUNK_BLOCKS;
+}
+
+/* ... and should. */
 static bool want_chunk(struct daxcow_pool *pool, const struct change *c)
 {
 	u64 keep;
 
-	if (c->at.level < 1 || c->vblk % DAXCOW_CHUNK_BLOCKS ||
-	    pool->free_chunks == NO_CHUNK)
-		return false;
-	if (c->old.type == DAXCOW_ENTRY_NODE)
-		return false;
-	if (c->old.type == DAXCOW_ENTRY_DATA &&
-	    (chunk_partly_own(pool, c->old.block) ||
-	     daxcow_bad_find(pool, c->old.block, DAXCOW_CHUNK_BLOCKS) <
-	     DAXCOW_CHUNK_BLOCKS))
+	if (pool->free_chunks == NO_CHUNK || !can_be_chunk(pool, c))
 		return false;
 	if (c->old.type == DAXCOW_ENTRY_DATA && pool->cow != DAXCOW_COW_AUTO)
 		return pool->cow == DAXCOW_COW_2M;
@@ -132,25 +142,22 @@ int change_target(struct daxcow_pool *pool, struct change *c, u64 nr)
 static bool still_valid(struct daxcow_pool *pool, const struct change *c,
 			const struct entry *was, u64 sharings)
 {
-	u64 off = c->vblk & (level_span(c->old.level) - 1);
-
 	if (c->old.type != was->type || c->old.block != was->block ||
 	    c->old.level != was->level)
 		return false;
-	return c->old.type != DAXCOW_ENTRY_DATA ||
-	       (pool->sharings == sharings &&
-		daxcow_bad_find(pool, c->old.block + off, level_span(c->target)) ==
-		level_span(c->target));
+	return c->old.type != DAXCOW_ENTRY_DATA || pool->sharings == sharings;
 }
 
 /* Somebody has had the lock. Returns 0, CHANGE_AGAIN, or an error. */
 static int look_again(struct daxcow_pool *pool, struct change *c, bool whole,
 		      struct daxcow_volume *vol, u64 sharings)
 {
-	u64 span = level_span(c->target), block;
 	struct entry was = c->old;
+	u64 block;
 	int ret;
 
+	if (pool->read_only)
+		return CHANGE_AGAIN;
 	*c->t = volume_tree(vol);
 	ret = change_find_to_map(pool, c->t, c->vblk, &c->at);
 	if (ret)
@@ -164,20 +171,34 @@ static int look_again(struct daxcow_pool *pool, struct change *c, bool whole,
 	if (ret)
 		return ret;
 	if ((!whole && !still_valid(pool, c, &was, sharings)) ||
-	    (c->target && !want_chunk(pool, c)) ||
-	    daxcow_bad_find(pool, c->new.block, span) < span)
+	    (c->target && !can_be_chunk(pool, c)) ||
+	    !space_room(pool, c->at.level - c->target))
 		return CHANGE_AGAIN;
-	space_touch(pool, c->new.block, span);
-	return space_room(pool, c->at.level - c->target) ? 0 : -ENOSPC;
+	space_touch(pool, c->new.block, level_span(c->target));
+	return 0;
+}
+
+static void set_kind(struct daxcow_pool *pool, const struct change *c, enum kind kind)
+{
+	desc_set_kind(entry_desc(pool, c->new), kind);
+}
+
+/* DMA to what is there takes no lock. */
+static bool is_busy(struct daxcow_pool *pool, const struct change *c)
+{
+	u64 off = c->vblk & (level_span(c->old.level) - 1);
+
+	return c->own && reclaim_busy(pool, c->old.block + off, 1);
 }
 
 static int write_apart(struct daxcow_pool *pool, struct change *c,
 		       const struct write *w, struct daxcow_volume *vol)
 {
-	u64 turns = pool->turns, sharings = pool->sharings;
+	u64 turns = pool->turns, sharings = pool->sharings, failures = pool->failures;
 	int ret;
 
 	pool->nr_apart++;
+	set_kind(pool, c, KIND_GONE);
 	mutex_unlock(&pool->lock);
 	ret = content_write(pool, c, w);
 	/* so that P1 has nothing to wait for */
@@ -185,9 +206,12 @@ static int write_apart(struct daxcow_pool *pool, struct change *c,
 	cond_resched();
 	pool_lock(pool);
 	pool->nr_apart--;
-	if (ret || pool->turns == turns + 1)
-		return ret;
-	return look_again(pool, c, w && w->whole, vol, sharings);
+	set_kind(pool, c, KIND_DATA);
+	if (pool->turns == turns + 1)
+		return ret || !is_busy(pool, c) ? ret : CHANGE_AGAIN;
+	if (ret == -EIO || pool->failures != failures)
+		return CHANGE_AGAIN;
+	return ret ? ret : look_again(pool, c, w && w->whole, vol, sharings);
 }
 
 /**
@@ -205,6 +229,7 @@ int change_data(struct daxcow_pool *pool, struct change *c, const struct write *
 		struct daxcow_volume *vol)
 {
 	u64 need = level_span(c->target) + c->at.level - c->target;
+	bool apart = vol && (c->target || pool->crowded);
 	int ret;
 
 	if (!space_room(pool, need))
@@ -214,14 +239,13 @@ int change_data(struct daxcow_pool *pool, struct change *c, const struct write *
 		ret = data_alloc(pool, c);
 	if (ret)
 		return ret;
-	if (vol && (c->target || pool->crowded))
-		ret = write_apart(pool, c, w, vol);
-	else
-		ret = content_write(pool, c, w);
+	ret = apart ? write_apart(pool, c, w, vol) : content_write(pool, c, w);
 	if (!ret)
 		ret = change_apply(pool, c);
 	if (ret) {
 		data_free(pool, c);
+		if (apart && pool->host.wake)
+			pool->host.wake(pool->host.ctx);
 		return ret;
 	}
 	if (c->old.type == DAXCOW_ENTRY_NONE)

@@ -83,6 +83,7 @@ struct daxcow_volume {
  * @turns:	how often the lock was taken
  * @crowded:	so many turns ago, at most, somebody had to wait for it
  * @sharings:	what has made blocks shared, see fill.c
+ * @failures:	how often memory has failed
  * @nr_apart:	new blocks, or chunks, that are filled without the lock
  * @scratch:	a node while it is built
  * @epoch:	the current one; a grace period ends those before it
@@ -125,7 +126,7 @@ struct daxcow_pool {
 	struct families families;
 	struct mores mores;
 	u64 nr_nodes, moves;
-	u64 turns, sharings, nr_apart;
+	u64 turns, sharings, failures, nr_apart;
 	u32 crowded;
 	struct node *spare;
 	u32 nr_spare;
