@@ -296,6 +296,26 @@ flock -n root/run/daxcow-dkms.lock true && failed "dkms runs without the lock"
 installs 0 --missing
 keeps 6.12.9-live
 
+# ... and not at all when the package has been removed meanwhile
+flock root/run/daxcow-dkms.lock -c 'sleep 2; echo removed >>root/run/daxcow-dkms.lock' &
+sleep 0.5
+installs 1
+says err "the package is being removed"
+keeps 6.12.9-live
+wait
+: >root/run/daxcow-dkms.lock
+
+# one that somebody has put elsewhere is none of this
+mkdir root/lib/modules/6.12.9-live/extra
+echo mine >root/lib/modules/6.12.9-live/extra/dm-daxcow.ko
+installs 0 --missing
+installs 0
+grep -qx mine root/lib/modules/6.12.9-live/extra/dm-daxcow.ko || failed "it was replaced"
+rm -r root/lib/modules/6.12.9-live/extra
+installs 0
+state 6.12.9-live >before
+echo '# an eighth' >>$tree/Kbuild
+
 # a full disk: half a module is none, and what was there is put back when there is room
 echo full-build >fail
 installs 1
