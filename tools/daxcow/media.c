@@ -49,6 +49,9 @@ int media_open(struct media *m, const char *path, int flags)
 		return rc;
 	}
 	m->size -= m->size % DAXCOW_BLOCK_SIZE;
+	/* what a started pool stores does not pass through the cache */
+	if (m->block_device)
+		ioctl(m->fd, BLKFLSBUF, 0);
 	return EXIT_DONE;
 }
 
@@ -77,9 +80,6 @@ int media_map(struct media *m, bool writable)
 	if (!m->size)
 		return fail(EXIT_DAMAGED, "%s: empty, or smaller than a block of 4 KiB",
 			    m->path);
-	/* what a started pool stores does not pass through the cache */
-	if (m->block_device)
-		ioctl(m->fd, BLKFLSBUF, 0);
 	m->base = mmap(NULL, m->size, prot, MAP_SHARED, m->fd, 0);
 	if (m->base == MAP_FAILED) {
 		m->base = NULL;
