@@ -416,11 +416,14 @@ static void end(void *mem)
 	free(mem);
 }
 
+static void *(*const run[NR_THREADS])(void *arg) = {
+	writes, writes, writes, writes, manages, reclaims
+};
+
 int main(int argc, char **argv)
 {
 	uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
 	void *mem = aligned_alloc(DAXCOW_BLOCK_SIZE, BLOCKS * DAXCOW_BLOCK_SIZE);
-	void *(*const run[])(void *arg) = { writes, writes, writes, writes, manages, reclaims };
 	unsigned int i;
 
 	if (argc > 2)
