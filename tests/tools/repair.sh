@@ -57,7 +57,23 @@ says out "entry check does not match"
 expect 0 check target
 target
 expect 4 repair --json bad target
-jq -e '.repair.lost | length == 1 and .[0].volume == 1 and .[0].offset == 0' out \
+# not more than there is of the volume
+jq -e '.repair.lost | length == 1 and .[0].volume == 1 and .[0].offset == 0 and
+	.[0].length == 8388608' out >/dev/null || failed "JSON: $(cat out)"
+
+# many entries, one after the other: a line for each range, all of them in JSON
+cp --sparse=always before bad
+leaf=$("$daxcow" dump before | sed -n 's/^node \([0-9]*\) 0$/\1/p' | head -n 1)
+for entry in 20 21 22 23 30; do
+	poke bad $((leaf * 4096 + entry * 8)) '\xff\xff\xff\xff'
+done
+target
+expect 4 repair bad target
+[ "$(awk '$1 == 1' out | wc -l)" = 2 ] || failed "lines: $(cat out)"
+grep -q '^ *1 *81920 *16K ' out || failed "no range: $(cat out)"
+target
+expect 4 repair --json bad target
+jq -e '[.repair.lost[] | select(.volume == 1)] | length == 5 and .[1].offset == 86016' out \
 	>/dev/null || failed "JSON: $(cat out)"
 
 # the superblock, and its backup

@@ -22,7 +22,7 @@ static const struct column columns[] = {
 
 static const struct column loss_columns[] = {
 	{ "volume", "VOLUME ID", COLUMN_TEXT },
-	{ "offset", "OFFSET", COLUMN_BYTES },
+	{ "offset", "OFFSET", COLUMN_NUMBER },
 	{ "length", "LENGTH", COLUMN_BYTES },
 	{ "block", "BLOCK", COLUMN_NUMBER },
 	{ "word", "WORD", COLUMN_NUMBER },
@@ -101,6 +101,46 @@ static int note_lost_volumes(void *ctx, const struct daxcow_report *report,
 	return 0;
 }
 
+static u64 member(struct json_object *o, const char *key)
+{
+	return json_object_get_uint64(json_object_object_get(o, key));
+}
+
+/* Whether @o goes on where @last ends, with the same volume and reason. */
+static bool goes_on(struct json_object *last, struct json_object *o)
+{
+	static const char *const same[] = { "volume", "kind" };
+	size_t i;
+
+	if (!last || !json_object_object_get(o, "length") ||
+	    member(last, "offset") + member(last, "length") != member(o, "offset"))
+		return false;
+	for (i = 0; i < ARRAY_SIZE(same); i++)
+		if (!json_object_equal(json_object_object_get(last, same[i]),
+				       json_object_object_get(o, same[i])))
+			return false;
+	return true;
+}
+
+/* For people: a line for each range; its block and word are those of its beginning. */
+static struct json_object *ranges_of(struct json_object *losses)
+{
+	struct json_object *ranges = json_object_new_array(), *o, *last = NULL;
+	size_t i;
+
+	for (i = 0; i < json_object_array_length(losses); i++) {
+		o = json_object_array_get_idx(losses, i);
+		if (goes_on(last, o)) {
+			json_set_number(last, "length",
+					member(last, "length") + member(o, "length"));
+			continue;
+		}
+		last = json_object_get(o);
+		json_object_array_add(ranges, last);
+	}
+	return ranges;
+}
+
 static int report(const struct args *a, struct repair *r, struct json_object *o)
 {
 	size_t nr = json_object_array_length(r->losses);
@@ -110,7 +150,7 @@ static int report(const struct args *a, struct repair *r, struct json_object *o)
 	if (a->json)
 		json_object_object_add(o, "lost", json_object_get(r->losses));
 	else if (nr)
-		print_rows(a, "lost", json_object_get(r->losses), loss_columns);
+		print_rows(a, "lost", ranges_of(r->losses), loss_columns);
 	print_record(a, "repair", o, columns);
 	return nr ? fail(EXIT_DAMAGED,
 			 "%s: not all could be saved: what is listed reads as zero in %s",

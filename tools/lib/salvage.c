@@ -54,6 +54,7 @@ struct salvage {
 	struct frame frame[FRAMES];
 	int depth;
 	u32 volume;
+	u64 end;			/* of the volume, in blocks; 0 when not recorded */
 	struct list fixed_super;	/* kinds of damage */
 	struct list reused;		/* slots of entries that name what is in use */
 	struct list volumes;		/* id << 36 | record */
@@ -589,6 +590,9 @@ static int tell_lost(struct salvage *s, struct frame *f, enum daxcow_bad what,
 {
 	struct daxcow_report r = report_at(s, what, slot, f->level, raw);
 
+	/* a table may reach further than the volume does */
+	if (vblk < s->end && nr > s->end - vblk)
+		nr = s->end - vblk;
 	return s->ops->lost ? s->ops->lost(s->ctx, &r, vblk, nr) : 0;
 }
 
@@ -642,6 +646,8 @@ static int look_again(struct salvage *s, struct frame *f, unsigned int i)
 
 static int tell_volume(struct salvage *s, u32 id, u64 record)
 {
+	struct daxcow_record *r = (void *)s->frame[0].content;
+	bool fixed;
 	int ret = 0;
 
 	if (!(s->use[record] & TAINTED))
@@ -649,6 +655,9 @@ static int tell_volume(struct salvage *s, u32 id, u64 record)
 	s->volume = id;
 	s->depth = 0;
 	push(s, record, KIND_RECORD, ROOT_LEVEL);
+	/* it was correct, or could be corrected, in the first walk */
+	crc_correct(r, &fixed);
+	s->end = le64_to_cpu(r->size);
 	while (s->depth && !ret) {
 		struct frame *f = &s->frame[s->depth - 1];
 
