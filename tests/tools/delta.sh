@@ -10,7 +10,7 @@ cp good before
 
 # the snapshot has written block 5 since
 expect 0 delta good root snap
-says out "20K"
+says out " 20480 "
 says out "both"
 [ "$(wc -l <out)" = 2 ] || failed "not one range: $(cat out)"
 expect 0 delta --json good id:1 id:2

@@ -79,6 +79,13 @@ killed running "list tank" create tank c --size 1M
 killed running "list tank" remove tank b
 killed stopped "format --force $dev" start "$dev"
 
+# the device that the pool is on was made larger
+truncate -s 96M image
+losetup -c "$dev"
+killed running "grow tank" grow tank
+expect 0 grow tank --json
+[ "$(jq .pool.before out)" = $((96 << 20)) ] || failed "not grown: $(cat out)"
+
 # a start that was killed can be finished by another name
 fresh
 expect 0 stop tank

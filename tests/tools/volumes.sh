@@ -64,6 +64,8 @@ jq -e '[.volumes[] | select(.domain == 3).name] | sort == ["apart", "apart2"]' o
 	failed "domains: $(cat out)"
 expect 0 remove tank apart apart2
 expect 2 create tank other --size 8M --domain 4294967296
+expect 2 create tank other --size 100GB
+says err 'as in 100G'
 for name in a/b 'a b' "" -a "$(printf '%064d' 0)" 'id:1' 'a=b' $'a\nb'; do
 	expect 2 create tank --size 1M -- "$name"
 done
@@ -133,6 +135,16 @@ says err "--force"
 expect 0 resize tank base 4M --force
 expect 1 rollback tank base monday
 says err "resize base first"
+expect 0 resize tank base +1M
+expect 0 list tank --json --quick
+json '.volumes[] | select(.name == "base") | .size == 5242880'
+expect 2 resize tank base +
+expect 2 resize tank base 1GB
+says err 'as in 100G'
+expect 2 resize tank base +15E
+expect 2 resize tank base +16383P
+expect 2 resize tank base +256T
+says err 'at most 256 TiB'
 expect 0 resize tank base 8M
 expect 0 activate tank monday
 expect 5 rollback tank base monday
@@ -170,6 +182,9 @@ expect 0 status /dev/mapper/tank --json
 json '.pool | .name == "tank" and .mode == "rw" and .size == 67108864 and
 	.volumes == 5 and .label == "tank" and .needs_check == false and
 	.free % 4096 == 0 and .free > 50000000 and .dax == "yes"'
+json '.pool.used_percent == 4'
+expect 0 grow tank --json
+json '.pool | .size == 67108864 and .before == 67108864'
 expect 0 status tank
 says out "Whole chunks of 2 MiB free"
 says out "Figure of tomorrow"

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <unistd.h>
 #include <libdevmapper.h>
 #include <json-c/json.h>
 #include "doctor.h"
@@ -44,38 +43,24 @@ static int describe_device(const struct args *a, const struct pool *pool,
 	return EXIT_DONE;
 }
 
-/*
- * The live patch that has just been loaded is on its way to all tasks: what is activated
- * before it is there has no DAX. The kernel pushes tasks that sleep after 15 seconds.
- */
-#define LIVE_TRANSITION	"/sys/kernel/livepatch/dm_daxcow_dax/transition"
-#define LIVE_TRIES	300	/* of 100 ms */
-
-static void wait_for_live_patch(const struct args *a)
+/* Whether it can be told of a volume's device that it has DAX, or has not. */
+static bool dax_is(const char *name, const char *state)
 {
-	static int tries;
-	char text[8];
+	char path[DM_NAME_SIZE + 64], dax[8];
+	struct stat st;
 
-	while (!a->no_dax && tries < LIVE_TRIES &&
-	       doctor_read(text, sizeof(text), LIVE_TRANSITION) && !strcmp(text, "1")) {
-		progress("waiting for the live patch");
-		usleep(100000);
-		tries++;
-	}
-	progress_end();
+	snprintf(path, sizeof(path), "%s/%s", dm_dir(), name);
+	return !stat(path, &st) &&
+	       doctor_read(dax, sizeof(dax), "/sys/dev/block/%u:%u/queue/dax",
+			   major(st.st_rdev), minor(st.st_rdev)) && !strcmp(dax, state);
 }
 
 /* Once, of however many there are. */
 static void point_to_doctor(const struct args *a, const char *name)
 {
 	static bool said;
-	char path[DM_NAME_SIZE + 64], dax[8];
-	struct stat st;
 
-	snprintf(path, sizeof(path), "%s/%s", dm_dir(), name);
-	if (said || a->no_dax || stat(path, &st) ||
-	    !doctor_read(dax, sizeof(dax), "/sys/dev/block/%u:%u/queue/dax",
-			 major(st.st_rdev), minor(st.st_rdev)) || strcmp(dax, "0"))
+	if (said || a->no_dax || !dax_is(name, "0"))
 		return;
 	said = true;
 	fail(EXIT_DONE, "%s: a plain block device, without DAX; \"daxcow doctor\" says why",
@@ -93,7 +78,9 @@ int volume_activate(const struct args *a, const struct pool *pool,
 	rc = describe_device(a, pool, v, &dev);
 	if (rc)
 		return rc;
-	wait_for_live_patch(a);
+	/* what is activated before it is there has no DAX */
+	if (!a->no_dax)
+		doctor_wait_for_live_patch();
 	err = dm_create(&dev, false);
 	/* that is how the kernel says that the name is taken */
 	if (err == -EBUSY || err == -EEXIST)
@@ -148,7 +135,7 @@ static int select_volumes(const struct args *a, struct pool *pool,
 static void say_options(const char *path, const char *options)
 {
 	if (options)
-		fprintf(stderr, "mount -o %s %s DIRECTORY\n", options, path);
+		fprintf(stderr, "to mount it: mount -o %s %s DIRECTORY\n", options, path);
 }
 
 int print_volumes(const struct args *a, const struct pool *pool,
@@ -164,7 +151,7 @@ int print_volumes(const struct args *a, const struct pool *pool,
 	for (i = 0; i < nr; i++) {
 		snprintf(path, sizeof(path), "%s/%s", dm_dir(), v[i]->device);
 		options = readonly && v[i]->device[0] ?
-			  content_mount_options(path) : NULL;
+			  content_mount_options(path, dax_is(v[i]->device, "1")) : NULL;
 		if (!rows) {
 			if (v[i]->device[0])
 				puts(path);

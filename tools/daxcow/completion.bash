@@ -19,7 +19,7 @@ _daxcow_column()
 
 _daxcow_commands()
 {
-	_daxcow_ask --help | sed -n 's/^  \([a-z]\{1,\}\) .*/\1/p'
+	_daxcow_ask --help | sed -n 's/^  \([a-z]\{1,\}\)\( .*\)\{0,1\}$/\1/p'
 }
 
 # _daxcow_options [COMMAND]
@@ -51,7 +51,7 @@ _daxcow_operand()
 	NAME* | ORIGIN* | SNAPSHOT) _daxcow_column list --quick "$2" ;;
 	DEVICE) compgen -f -- "${3:-/dev/pmem}" || true ;;
 	DEVICE\|FILE | TARGET | PACK | DUMP | FILE) compgen -f -- "$3" || true ;;
-	LEFT | RIGHT | SIZE | OFFSET | LENGTH) ;;	# the pool is not started; a number
+	LEFT | RIGHT | SIZE | +SIZE | OFFSET | LENGTH) ;;	# the pool is not started; a number
 	*) return 1 ;;
 	esac
 }

@@ -25,7 +25,18 @@ static blkid_probe probe_new(const struct media *m)
 	return probe;
 }
 
-const char *content_mount_options(const char *path)
+/* XFS mounts without DAX where there is none; ext4 refuses to. */
+static const char *ext4_options(blkid_probe probe, bool dax)
+{
+	const char *size;
+
+	if (dax && !blkid_probe_lookup_value(probe, "BLOCK_SIZE", &size, NULL) &&
+	    !strcmp(size, "4096"))
+		return "ro,noload,dax=always";
+	return "ro,noload";
+}
+
+const char *content_mount_options(const char *path, bool dax)
 {
 	blkid_probe probe = blkid_new_probe_from_filename(path);
 	const char *type = NULL, *options = NULL;
@@ -36,9 +47,9 @@ const char *content_mount_options(const char *path)
 		blkid_probe_lookup_value(probe, "TYPE", &type, NULL);
 	/* XFS also because a snapshot has the identity of its origin */
 	if (type && !strcmp(type, "xfs"))
-		options = "ro,norecovery,nouuid";
+		options = dax ? "ro,norecovery,nouuid,dax=always" : "ro,norecovery,nouuid";
 	else if (type && !strcmp(type, "ext4"))
-		options = "ro,noload";
+		options = ext4_options(probe, dax);
 	blkid_free_probe(probe);
 	return options;
 }

@@ -75,6 +75,7 @@ int cmd_repair(const struct args *a);
 int cmd_restore(const struct args *a);
 int cmd_unpack(const struct args *a);
 int cmd_start(const struct args *a);
+int cmd_grow(const struct args *a);
 int cmd_stop(const struct args *a);
 int cmd_status(const struct args *a);
 int cmd_list(const struct args *a);
@@ -109,7 +110,7 @@ void progress_end(void);
  * With which options the file system on a block device is mounted when the device cannot
  * be written, as its log may have to be replayed. NULL for none that is known.
  */
-const char *content_mount_options(const char *path);
+const char *content_mount_options(const char *path, bool dax);
 
 /* text.c */
 
@@ -131,8 +132,12 @@ char *text_shown(const char *text);
 
 /* Bytes, or with K, M, G, T, P; rounded up to whole blocks. 0 or -EINVAL. */
 int size_parse(const char *text, u64 *bytes);
+/* What it takes, for messages. */
+#define SIZE_HELP "bytes, or a number with the unit K, M, G, T or P, as in 100G"
 /* A number up to @max, decimal or 0x. 0 or -EINVAL. */
 int number_parse(const char *text, u64 max, u64 *number);
+/* Bytes as either of these two takes them, up to @max, 0 and what is no whole block too. */
+int offset_parse(const char *text, u64 max, u64 *bytes);
 /* "1.5G"; returns @text. */
 const char *size_format(char text[SIZE_TEXT], u64 bytes);
 

@@ -144,7 +144,9 @@ static void set_worth(struct json_object *o, const struct dedupe *d,
 	json_set_bool(o, "worth", worth);
 	if (worth || !all)
 		return;
-	snprintf(text, sizeof(text), "not worth it: %.1f %% of %s can be freed",
+	snprintf(text, sizeof(text), d->a->estimate ?
+		 "not worth it: %.1f %% of %s can be freed" :
+		 "little gained: %.1f %% of %s",
 		 free * 100 / all, size_format(size, bytes(all)));
 	json_set_text(o, "remark", text);
 }

@@ -9,7 +9,7 @@
 #include "media.h"
 
 static const struct column columns[] = {
-	{ "offset", "OFFSET", COLUMN_BYTES },
+	{ "offset", "OFFSET", COLUMN_NUMBER },
 	{ "length", "LENGTH", COLUMN_BYTES },
 	{ "where", "WHERE", COLUMN_TEXT },
 	{ }

@@ -212,6 +212,22 @@ static bool live_patch_works(struct doctor *d)
 	return true;
 }
 
+#define LIVE_TRIES	300	/* of 100 ms */
+
+void doctor_wait_for_live_patch(void)
+{
+	static int tries;
+	char text[8];
+
+	while (tries < LIVE_TRIES &&
+	       doctor_read(text, sizeof(text), LIVE "/transition") && !strcmp(text, "1")) {
+		progress("waiting for the live patch");
+		usleep(100000);
+		tries++;
+	}
+	progress_end();
+}
+
 static void found_no_series(struct doctor *d, const char *release)
 {
 	if (strncmp(release, "6.12.", 5))
@@ -231,10 +247,15 @@ static void found_no_series(struct doctor *d, const char *release)
 
 int doctor_kernel(struct doctor *d)
 {
+	bool patched = !access("/sys/module/dm_daxcow_dax", F_OK), known;
 	struct utsname uts;
 
 	if (uname(&uts))
 		return fail_errno(errno, "uname");
+	/* who asks for the target has it loaded, and the live patch before it */
+	known = dm_target_known(DM_VOLUME_TARGET);
+	if (!patched)
+		doctor_wait_for_live_patch();
 	switch (find_series()) {
 	case IN_KERNEL:
 		d->kernel_can = true;
@@ -246,7 +267,7 @@ int doctor_kernel(struct doctor *d)
 		found_no_series(d, uts.release);
 		break;
 	}
-	if (!dm_target_known(DM_VOLUME_TARGET))
+	if (!known)
 		doctor_found(d, SEVERITY_PROBLEM, "module-missing", "dm-daxcow",
 			     how_to_load(uts.release, "dm-daxcow", "modprobe dm-daxcow"),
 			     "device-mapper does not know the target %s", DM_VOLUME_TARGET);

@@ -53,6 +53,12 @@ int doctor_kernel(struct doctor *d);
 int doctor_memory(struct doctor *d);
 int doctor_pools(struct doctor *d);
 
+/*
+ * The live patch that has just been loaded is on its way to all tasks, which the kernel
+ * pushes when they sleep for 15 seconds. In all, a process waits for half a minute.
+ */
+void doctor_wait_for_live_patch(void);
+
 /* The first line of a file, without its end; false when it cannot be read. */
 __printf(3, 4)
 bool doctor_read(char *text, size_t size, const char *fmt, ...);

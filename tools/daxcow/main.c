@@ -12,10 +12,6 @@
 #include <daxcow/format.h>
 #include "dm.h"
 
-#ifndef DAXCOW_TOOL_VERSION
-#define DAXCOW_TOOL_VERSION "0.1"
-#endif
-
 /**
  * struct command - one subcommand
  * @min:	fewest operands
@@ -56,6 +52,8 @@ static const struct command commands[] = {
 	  "say which pool is on a device, as udev reads it" },
 	{ "start", cmd_start, 1, 2, "ArweDc", "DEVICE [POOL]",
 	  "make the pool on DEVICE usable as POOL (default: its label)" },
+	{ "grow", cmd_grow, 1, 1, "", "POOL",
+	  "let a started pool have all of its device, which was made larger" },
 	{ "stop", cmd_stop, 1, 1, "", "POOL",
 	  "deactivate all volumes of a pool, then the pool" },
 	{ "status", cmd_status, 0, 1, "b", "[POOL]",
@@ -63,7 +61,7 @@ static const struct command commands[] = {
 	{ "list", cmd_list, 1, 1, "bq", "POOL",
 	  "show the volumes of a pool" },
 	{ "owners", cmd_owners, 1, 1, "BOPbF",
-	  "POOL --block N | --offset BYTES | --pfn N",
+	  "POOL --block N | --offset OFFSET | --pfn N",
 	  "show all volumes that a block of the pool belongs to" },
 	{ "dedupe", cmd_dedupe, 1, 1, "SmRCMTXIEWNb", "POOL",
 	  "find equal blocks in a pool, and keep one of each" },
@@ -80,8 +78,8 @@ static const struct command commands[] = {
 	  "give NAME the content that SNAPSHOT has; SNAPSHOT stays" },
 	{ "remove", cmd_remove, 2, MANY, "", "POOL NAME...",
 	  "delete volumes" },
-	{ "resize", cmd_resize, 3, 3, "f", "POOL NAME SIZE",
-	  "change the size of a volume; shrinking needs --force" },
+	{ "resize", cmd_resize, 3, 3, "f", "POOL NAME [+]SIZE",
+	  "change the size of a volume, or add to it; shrinking needs --force" },
 	{ "activate", cmd_activate, 1, MANY, "anr", "POOL NAME...|--all",
 	  "make block devices /dev/mapper/POOL-NAME" },
 	{ "deactivate", cmd_deactivate, 1, MANY, "a", "POOL NAME...|--all",
@@ -136,7 +134,7 @@ static const struct option_help options[] = {
 	VALUE("merges", 'M', "N", "merge no more pairs per second"),
 	FLAG("no-dax", 'n', no_dax, "plain block device, without DAX"),
 	FLAG("no-nice", 'N', no_nice, "run like any other program"),
-	VALUE("offset", 'O', "BYTES", "the block at that place of the pool's device"),
+	VALUE("offset", 'O', "OFFSET", "the block at that place of the pool's device"),
 	VALUE("pfn", 'P', "N", "the block with that page frame number"),
 	FLAG("quick", 'q', quick, "leave out what takes time to count"),
 	VALUE("rate", 'R', "SIZE", "read no more per second"),
@@ -155,6 +153,8 @@ static const struct option_help options[] = {
 
 /* Taken by every command. */
 #define FOR_ALL		"jvhV"
+/* With a SIZE for a value. */
+#define SIZES		"Rmsw"
 /* Those with a short form. */
 #define SHORT		"fhjL:s:vV"
 
@@ -178,8 +178,9 @@ static void help_options(const char *takes)
 
 static int help_command(const struct command *cmd)
 {
-	printf("Usage: daxcow %s [OPTION]... %s\n\n%c%s.\n\n", cmd->name,
-	       cmd->operands, cmd->help[0] - 'a' + 'A', cmd->help + 1);
+	printf("Usage: daxcow %s [OPTION]...%s%s\n\n%c%s.\n\n", cmd->name,
+	       cmd->operands[0] ? " " : "", cmd->operands, cmd->help[0] - 'a' + 'A',
+	       cmd->help + 1);
 	help_options(cmd->takes);
 	help_options(FOR_ALL);
 	return EXIT_DONE;
@@ -192,8 +193,9 @@ static int help_all(void)
 	puts("Usage: daxcow COMMAND [OPTION]... [OPERAND]...\n\n"
 	     "Thin volumes on persistent memory that share pages under DAX.\n");
 	for (i = 0; i < ARRAY_SIZE(commands); i++)
-		printf("  %s %s\n      %s\n", commands[i].name,
-		       commands[i].operands, commands[i].help);
+		printf("  %s%s%s\n      %s\n", commands[i].name,
+		       commands[i].operands[0] ? " " : "", commands[i].operands,
+		       commands[i].help);
 	puts("\nPOOL is the device-mapper name of a started pool or the path of its device,\n"
 	     "NAME a volume's name or id:N. SIZE is in bytes, or has the unit K, M, G, T\n"
 	     "or P. Options of all commands:\n");
@@ -223,7 +225,7 @@ static int set_value(struct args *a, int key, const char *name,
 		bad = number_parse(value, UINT64_MAX, &a->block);
 		break;
 	case 'O':
-		bad = number_parse(value, UINT64_MAX, &a->block);
+		bad = offset_parse(value, UINT64_MAX, &a->block);
 		a->block >>= DAXCOW_BLOCK_SHIFT;
 		break;
 	case 'P':
@@ -281,8 +283,8 @@ static int set_value(struct args *a, int key, const char *name,
 		break;
 	}
 	if (bad)
-		return fail(EXIT_USAGE, "--%s: \"%s\" is not a valid value", name,
-			    value);
+		return fail(EXIT_USAGE, "--%s: \"%s\" is not a valid value%s", name,
+			    value, strchr(SIZES, key) ? ": " SIZE_HELP : "");
 	return EXIT_DONE;
 }
 
@@ -369,6 +371,11 @@ static int run(int argc, char **argv)
 		return version();
 	a.words = argc - optind;
 	a.word = argv + optind;
+	if (a.words && !strcmp(a.word[0], "help")) {
+		a.help = true;
+		a.word++;
+		a.words--;
+	}
 	if (a.help && !a.words)
 		return help_all();
 	rc = parse_command(&a, seen, &cmd);

@@ -309,11 +309,12 @@ static int parse_range(const struct args *a, u64 *start, u64 *end)
 {
 	u64 offset = 0, length = DAXCOW_MAX_VOLUME_BLOCKS << DAXCOW_BLOCK_SHIFT;
 
-	if (a->words > 2 && number_parse(a->word[2], length, &offset))
-		return fail(EXIT_USAGE, "\"%s\" is not an offset in bytes",
+	if (a->words > 2 && offset_parse(a->word[2], length, &offset))
+		return fail(EXIT_USAGE, "\"%s\" is not an offset: " SIZE_HELP,
 			    a->word[2]);
 	if (a->words > 3 && size_parse(a->word[3], &length))
-		return fail(EXIT_USAGE, "\"%s\" is not a length", a->word[3]);
+		return fail(EXIT_USAGE, "\"%s\" is not a length: " SIZE_HELP,
+			    a->word[3]);
 	*start = offset >> DAXCOW_BLOCK_SHIFT;
 	*end = *start + (length >> DAXCOW_BLOCK_SHIFT);
 	return EXIT_DONE;

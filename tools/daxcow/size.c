@@ -30,7 +30,8 @@ int number_parse(const char *text, u64 max, u64 *number)
 	return 0;
 }
 
-int size_parse(const char *text, u64 *bytes)
+/* A number, with a unit or without. */
+static int amount_parse(const char *text, u64 *bytes)
 {
 	unsigned long long value;
 	unsigned int shift = 0;
@@ -49,12 +50,28 @@ int size_parse(const char *text, u64 *bytes)
 			return -EINVAL;
 		shift = 10 * (unit - units + 1);
 	}
-	if (!value || value > (UINT64_MAX - DAXCOW_BLOCK_SIZE) >> shift)
+	if (value > (UINT64_MAX - DAXCOW_BLOCK_SIZE) >> shift)
 		return -EINVAL;
-	value <<= shift;
+	*bytes = (u64)value << shift;
+	return 0;
+}
+
+int size_parse(const char *text, u64 *bytes)
+{
+	u64 value;
+
+	if (amount_parse(text, &value) || !value)
+		return -EINVAL;
 	value += DAXCOW_BLOCK_SIZE - 1;
 	*bytes = value - value % DAXCOW_BLOCK_SIZE;
 	return 0;
+}
+
+int offset_parse(const char *text, u64 max, u64 *bytes)
+{
+	if (number_parse(text, max, bytes) && amount_parse(text, bytes))
+		return -EINVAL;
+	return *bytes > max ? -EINVAL : 0;
 }
 
 /* At most one decimal, cut off: exact figures are what --bytes is for. */

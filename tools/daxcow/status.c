@@ -15,6 +15,7 @@ static const struct column pool_columns[] = {
 	{ "size", "SIZE", COLUMN_BYTES },
 	{ "data", "DATA", COLUMN_BYTES },
 	{ "metadata", "META", COLUMN_BYTES },
+	{ "used_percent", "USE%", COLUMN_NUMBER },
 	{ "when_full", "WHEN-FULL", COLUMN_TEXT },
 	{ "device", "DEVICE", COLUMN_TEXT },
 	{ }
@@ -51,6 +52,10 @@ static void parse_status(struct json_object *o, const char *params)
 	json_set_number(o, "size", data_total << DAXCOW_BLOCK_SHIFT);
 	json_set_number(o, "data", data << DAXCOW_BLOCK_SHIFT);
 	json_set_number(o, "metadata", meta << DAXCOW_BLOCK_SHIFT);
+	/* as df: a whole percent more, where some of it is used */
+	if (data_total)
+		json_set_number(o, "used_percent",
+				((data + meta) * 100 + data_total - 1) / data_total);
 	json_set_text(o, "when_full", strncmp(full, "error", 5) ? "queue" :
 		      "error");
 	json_set_bool(o, "needs_check", !strcmp(check, "needs_check"));
@@ -152,6 +157,7 @@ static const struct figure figures[] = {
 	{ { "size", "Size", COLUMN_BYTES }, 0 },
 	{ { "data", "Data", COLUMN_BYTES }, 0 },
 	{ { "metadata", "Metadata", COLUMN_BYTES }, 0 },
+	{ { "used_percent", "Use%", COLUMN_NUMBER }, 0 },
 	{ { "free", "Free", COLUMN_BYTES }, DAXCOW_BLOCK_SHIFT },
 	{ { "chunks_free", "Whole chunks of 2 MiB free", COLUMN_NUMBER }, 0 },
 	{ { "reserve", "Reserved for deleting", COLUMN_BYTES }, DAXCOW_BLOCK_SHIFT },

@@ -79,13 +79,14 @@ static int create_volume(const struct args *a, struct pool *pool)
 	return rc ? rc : print_volumes(a, pool, &made, 1);
 }
 
+#define TOO_LARGE "a volume has at most %llu TiB", DAXCOW_MAX_VOLUME_BLOCKS >> 28
+
 int cmd_create(const struct args *a)
 {
 	if (!a->size)
 		return fail(EXIT_USAGE, "create needs --size");
 	if (a->size >> DAXCOW_BLOCK_SHIFT > DAXCOW_MAX_VOLUME_BLOCKS)
-		return fail(EXIT_USAGE, "--size: a volume has at most %llu TiB",
-			    DAXCOW_MAX_VOLUME_BLOCKS >> 28);
+		return fail(EXIT_USAGE, TOO_LARGE);
 	return with_pool(a, create_volume);
 }
 
@@ -423,15 +424,19 @@ static int resize_volume(const struct args *a, struct pool *pool)
 {
 	struct volume *v;
 	int rc = EXIT_DONE;
+	u64 size;
 
 	v = pool_volume(pool, a->word[1], &rc);
 	if (!v)
 		return rc;
+	size = a->word[2][0] == '+' ? v->size + a->size : a->size;
+	if (size >> DAXCOW_BLOCK_SHIFT > DAXCOW_MAX_VOLUME_BLOCKS)
+		return fail(EXIT_USAGE, TOO_LARGE);
 	rc = volume_find_device(pool, v);
 	if (!rc && is_suspended(v))
 		rc = fail(EXIT_BUSY, "%s/%s is suspended; resume it first (dmsetup resume)",
 			  dm_dir(), v->device);
-	if (!rc && a->size < v->size) {
+	if (!rc && size < v->size) {
 		rc = must_be_inactive(pool, v);
 		if (!rc && !a->force)
 			rc = fail(EXIT_USAGE,
@@ -441,17 +446,18 @@ static int resize_volume(const struct args *a, struct pool *pool)
 	if (!rc)
 		rc = pool_message(pool, "cannot resize the volume",
 				  "resize %u %llu", v->id,
-				  (unsigned long long)a->size >> 9);
-	return rc ? rc : resize_device(v, a->size);
+				  (unsigned long long)size >> 9);
+	return rc ? rc : resize_device(v, size);
 }
 
 int cmd_resize(const struct args *a)
 {
+	const char *text = a->word[2];
 	struct args b = *a;
 
-	if (size_parse(a->word[2], &b.size) ||
-	    b.size >> DAXCOW_BLOCK_SHIFT > DAXCOW_MAX_VOLUME_BLOCKS)
-		return fail(EXIT_USAGE, "\"%s\" is not a valid size",
-			    a->word[2]);
+	if (size_parse(text + (*text == '+'), &b.size))
+		return fail(EXIT_USAGE, "\"%s\" is not a size: " SIZE_HELP, text);
+	if (b.size >> DAXCOW_BLOCK_SHIFT > DAXCOW_MAX_VOLUME_BLOCKS)
+		return fail(EXIT_USAGE, TOO_LARGE);
 	return with_pool(&b, resize_volume);
 }
