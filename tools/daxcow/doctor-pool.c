@@ -42,15 +42,25 @@ static bool has_option(const char *options, const char *option)
 	return false;
 }
 
-static void look_at_block_size(struct doctor *d, const struct mount *m)
+/* Whether blocks are not those of a page. */
+static bool look_at_block_size(struct examination *e, const struct mount *m)
 {
+	const char *path;
 	struct statfs fs;
+	int fd, err;
 
-	if (!statfs(m->path, &fs) && fs.f_bsize != sysconf(_SC_PAGESIZE))
-		doctor_found(d, SEVERITY_PROBLEM, "fs-block-size", m->path,
-			     "make the file system anew, with mkfs.ext4 -b 4096 or mkfs.xfs -b size=4096",
-			     "its blocks are of %ld bytes, and DAX needs those of a page",
-			     (long)fs.f_bsize);
+	fd = mounts_open(&e->mounts, m->dev, &path);
+	if (fd < 0)
+		return false;
+	err = fstatfs(fd, &fs);
+	close(fd);
+	if (err || fs.f_bsize == sysconf(_SC_PAGESIZE))
+		return false;
+	doctor_found(e->d, SEVERITY_PROBLEM, "fs-block-size", m->path,
+		     "make the file system anew, with mkfs.ext4 -b 4096 or mkfs.xfs -b size=4096",
+		     "its blocks are of %ld bytes, and DAX needs those of a page",
+		     (long)fs.f_bsize);
+	return true;
 }
 
 static void look_at_options(struct doctor *d, const struct mount *m)
@@ -73,15 +83,16 @@ static void look_at_options(struct doctor *d, const struct mount *m)
 			     "only files that have the flag for it are on DAX");
 }
 
-static void look_at_mount(struct doctor *d, const struct mount *m)
+static void look_at_mount(struct examination *e, const struct mount *m)
 {
 	if (strcmp(m->type, "xfs") && strcmp(m->type, "ext4") && strcmp(m->type, "ext2")) {
-		doctor_found(d, SEVERITY_PROBLEM, "fs-type", m->path, "use XFS or ext4",
+		doctor_found(e->d, SEVERITY_PROBLEM, "fs-type", m->path, "use XFS or ext4",
 			     "%s has no DAX, or none that was tested here", m->type);
 		return;
 	}
-	look_at_block_size(d, m);
-	look_at_options(d, m);
+	/* with other blocks XFS has made dax=never of what it was mounted with */
+	if (!look_at_block_size(e, m))
+		look_at_options(e->d, m);
 }
 
 /* Where nothing is mounted: a file system that refuses dax=always says it in the log only. */
@@ -134,7 +145,7 @@ static bool look_at_mounts(struct examination *e, const struct block *b)
 		if (m->dev != b->dev || !m->whole || found)
 			continue;
 		found = true;
-		look_at_mount(e->d, m);
+		look_at_mount(e, m);
 	}
 	return found;
 }
@@ -243,6 +254,12 @@ static u64 stat_of(const char *stats, const char *key)
 static void look_at_space(struct doctor *d, const struct dm_dev *dev, const char *stats)
 {
 	u64 blocks = stat_of(stats, "blocks"), free = stat_of(stats, "free");
+	char left[SIZE_TEXT], mark[SIZE_TEXT];
+	unsigned long long low = 0;
+
+	/* "MAJOR:MINOR LOW-WATER ..."; one that was started without a mark has ours */
+	if (sscanf(dev->params, "%*s %llu", &low) != 1 || !low)
+		low = blocks / 20;
 
 	if (strstr(stats, "\nmode ro\n"))
 		doctor_found(d, SEVERITY_PROBLEM, "pool-read-only", dev->name,
@@ -252,10 +269,12 @@ static void look_at_space(struct doctor *d, const struct dm_dev *dev, const char
 		doctor_found(d, SEVERITY_PROBLEM, "pool-full", dev->name,
 			     "delete volumes or files (fstrim), or make its device larger",
 			     "the pool is full: stores to what is shared or new are SIGBUS");
-	else if (free < blocks / 20)
+	else if (free < low)
 		doctor_found(d, SEVERITY_WARNING, "pool-nearly-full", dev->name,
 			     "delete volumes or files (fstrim), or make its device larger",
-			     "less than a twentieth of the pool is free");
+			     "%s are free, less than its low water mark of %s",
+			     size_format(left, free << DAXCOW_BLOCK_SHIFT),
+			     size_format(mark, low << DAXCOW_BLOCK_SHIFT));
 	if (stat_of(stats, "bad"))
 		doctor_found(d, SEVERITY_WARNING, "pool-bad", dev->name,
 			     "daxcow list shows which volumes have them; write over them",

@@ -81,14 +81,14 @@ static bool read_rest(struct mount *m, const char *rest)
 	return options && sscanf(options, " %m[^\n]", &m->options) == 1;
 }
 
-static bool has_id(const struct mounts *m, int id)
+static const struct mount *find_id(const struct mounts *m, u64 id)
 {
 	size_t i;
 
 	for (i = 0; i < m->nr; i++)
 		if (m->mount[i].id == id)
-			return true;
-	return false;
+			return &m->mount[i];
+	return NULL;
 }
 
 /* @at: what the paths in @line begin at */
@@ -99,8 +99,8 @@ static int add_line(struct mounts *m, const char *line, const char *at)
 	char *root = NULL;
 	int err = -EINVAL;
 
-	if (sscanf(line, "%d %*d %u:%u %m[^ ] %m[^ ]", &new.id, &major, &minor, &root,
-		   &new.path) != 5 || !read_rest(&new, strstr(line, " - ")))
+	if (sscanf(line, "%llu %llu %u:%u %m[^ ] %m[^ ]", &new.id, &new.parent, &major,
+		   &minor, &root, &new.path) != 6 || !read_rest(&new, strstr(line, " - ")))
 		goto out_free;
 	err = -ENOMEM;
 	room = array_room(m->mount, m->nr, sizeof(*room));
@@ -115,6 +115,7 @@ static int add_line(struct mounts *m, const char *line, const char *at)
 		free(path);
 		if (!new.path)
 			goto out_free;
+		new.root = strlen(at);
 	}
 	new.dev = makedev(major, minor);
 	new.whole = !strcmp(root, "/");
@@ -147,7 +148,7 @@ static int read_process(struct mounts *m, const char *process, bool again)
 	if (!f)
 		return *at ? 0 : -errno;
 	for (nr = 0; !err && getline(&line, &size, f) > 0; nr++)
-		if (!again || !has_id(m, atoi(line)))
+		if (!again || !find_id(m, strtoull(line, NULL, 10)))
 			err = add_line(m, line, at);
 	if (!err && ferror(f) && !*at)
 		err = -EIO;
@@ -245,16 +246,64 @@ void mounts_free(struct mounts *m)
 	*m = (struct mounts) { };
 }
 
-/* Another file system may be mounted over it. */
-static int open_mount(const struct mount *m)
+/* Whether @mount is the one with that id, or somewhere on it. Ids may be of two times. */
+static bool stands_on(const struct mounts *m, const struct mount *mount, u64 id)
 {
-	int fd = open(m->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	size_t i;
+
+	for (i = 0; mount && i < m->nr; i++) {
+		if (mount->id == id)
+			return true;
+		mount = find_id(m, mount->parent);
+	}
+	return false;
+}
+
+/*
+ * Sets *@dir to @name in it, if what is mounted there is on the way to @mount, which is
+ * told without asking the file system.
+ */
+static int go_on(const struct mounts *m, const struct mount *mount, int *dir,
+		 const char *name)
+{
+	int err, fd = openat(*dir, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct statx st;
+
+	err = fd < 0 ? -errno : 0;
+	if (*dir >= 0)
+		close(*dir);
+	*dir = fd;
+	if (!err && statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &st))
+		err = -errno;
+	if (!err && st.stx_mask & STATX_MNT_ID && !stands_on(m, mount, st.stx_mnt_id))
+		err = -ENOENT;
+	return err;
+}
+
+/*
+ * Another file system may be mounted over @mount, or over a directory above it by now. If
+ * that is a FUSE whose server does not answer, who asks it for anything waits forever.
+ */
+static int walk_to(const struct mounts *m, const struct mount *mount)
+{
+	char *path = strdup(mount->path), *rest = path + mount->root, *name;
+	int err, fd = -1, dir = -1;
 	struct stat st;
 
-	if (fd < 0)
-		return -errno;
-	if (!fstat(fd, &st) && st.st_dev == m->dev)
-		return fd;
+	if (!path)
+		return -ENOMEM;
+	*rest++ = 0;
+	err = go_on(m, mount, &dir, mount->root ? path : "/");
+	while (!err && (name = strsep(&rest, "/")))
+		if (*name)
+			err = go_on(m, mount, &dir, name);
+	if (!err)
+		fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir >= 0)
+		close(dir);
+	free(path);
+	if (fd < 0 || (!fstat(fd, &st) && st.st_dev == mount->dev))
+		return fd < 0 ? -ENOENT : fd;
 	close(fd);
 	return -ENOENT;
 }
@@ -269,7 +318,7 @@ static int open_first(const struct mounts *m, dev_t dev, bool whole,
 		if (m->mount[i].dev != dev || m->mount[i].whole != whole)
 			continue;
 		*path = m->mount[i].path;
-		fd = open_mount(&m->mount[i]);
+		fd = walk_to(m, &m->mount[i]);
 		if (fd >= 0)
 			return fd;
 	}

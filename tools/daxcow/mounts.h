@@ -12,15 +12,18 @@
 /**
  * struct mount - one line of mountinfo
  * @id:		of no other mount, in no namespace
- * @path:	that can be opened here
+ * @parent:	id of the one that it stands on, which need not be in the list
+ * @path:	that can be opened here, if nothing else is mounted over it
+ * @root:	so many bytes of @path are the root directory of those who see it
  * @whole:	its root is that of the file system
  * @type:	of the file system
  * @options:	of the file system, with commas between
  */
 struct mount {
-	int id;
+	unsigned long long id, parent;
 	dev_t dev;
 	bool whole;
+	size_t root;
 	char *path, *type, *options;
 };
 
