@@ -245,17 +245,27 @@ static void found_no_series(struct doctor *d, const char *release)
 			     "the live patch dm-daxcow-dax is not loaded, so volumes are plain block devices");
 }
 
+/* Who loads the target, as "start" has the kernel do, has the live patch loaded before it. */
+static bool will_be_loaded(const char *release)
+{
+	return !strncmp(release, "6.12.", 5) && !access(LIVE_PATCHES, F_OK) &&
+	       !locked_down() && module_installed(release, "dm-daxcow") &&
+	       module_installed(release, LIVE_MODULE);
+}
+
 int doctor_kernel(struct doctor *d)
 {
-	bool patched = !access("/sys/module/dm_daxcow_dax", F_OK), known;
+	bool known = dm_target_known(DM_VOLUME_TARGET);
 	struct utsname uts;
 
 	if (uname(&uts))
 		return fail_errno(errno, "uname");
-	/* who asks for the target has it loaded, and the live patch before it */
-	known = dm_target_known(DM_VOLUME_TARGET);
-	if (!patched)
-		doctor_wait_for_live_patch();
+	if (!known && find_series() == NOWHERE && will_be_loaded(uts.release)) {
+		d->kernel_can = true;
+		doctor_found(d, SEVERITY_NOTE, "modules-to-come", "kernel", NULL,
+			     "dm-daxcow and dm-daxcow-dax are loaded when the first pool is started");
+		return EXIT_DONE;
+	}
 	switch (find_series()) {
 	case IN_KERNEL:
 		d->kernel_can = true;
