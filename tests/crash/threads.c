@@ -4,9 +4,9 @@
  *
  * One does one operation, the other one or two. They are coroutines that
  * change places where the engine takes or drops a lock, before it copies a block
- * without one, before each word of a table that a reader looks at, where a reader or a
- * writer has got an address and not yet used it, and where one waits for the other. Each choice of who
- * goes on is tried.
+ * without one, before words of tables that are looked at without one, where a reader or
+ * a writer has got an address and not yet used it, and where one waits for the other. Each
+ * choice of who goes on is tried.
  *
  * At each fence, in each state after a power cut: what has returned is there;
  * what is under way is there or not; and all of it in an order that the
@@ -53,6 +53,8 @@ static unsigned char choice[MAX_CHOICES];
 static unsigned int nr_choices, at_choice, start;
 /* a reader can be interrupted before each word of a table */
 static bool each_load;
+/* words that who writes has looked at without the lock */
+static unsigned int nr_loads;
 /* the current thread goes on whatever it does */
 static bool goes_on;
 /* how many operations of the second had ended when the first's began */
@@ -125,6 +127,7 @@ void writer_begin(const struct op *op)
 		current->waiting = true;
 		switch_threads();
 	}
+	nr_loads = 0;
 	direct[op->volume][op->place]++;
 	writers[op->volume]++;
 }
@@ -179,17 +182,6 @@ void reader_end(void)
 	section_end();
 }
 
-void before_load(void)
-{
-	if (each_load && readers && current == &thread[0])
-		switch_threads();
-}
-
-void grace_period(void)
-{
-	wait_while(&sections);
-}
-
 static bool anybody_writes(void)
 {
 	unsigned int v, any = 0;
@@ -197,6 +189,22 @@ static bool anybody_writes(void)
 	for (v = 0; v < NR_VOLUMES; v++)
 		any += writers[v];
 	return any;
+}
+
+/*
+ * Of who has not the lock: who reads; or has been given write access before, and stands
+ * below the root, so that there is something that he has looked at.
+ */
+void before_load(void)
+{
+	if (each_load && current == &thread[0] &&
+	    (readers || (holder != current && anybody_writes() && ++nr_loads == 2)))
+		switch_threads();
+}
+
+void grace_period(void)
+{
+	wait_while(&sections);
 }
 
 void rest(void)

@@ -14,6 +14,7 @@
 #include <linux/mutex.h>
 #include <linux/pfn.h>
 #include <linux/sched.h>
+#include <linux/seqlock.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/types.h>

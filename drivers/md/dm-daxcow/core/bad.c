@@ -69,7 +69,7 @@ int daxcow_bad_add(struct daxcow_pool *pool, u64 block)
 	if (pool->unknown && is_table(kind))
 		pool->stale = true;
 out_unlock:
-	mutex_unlock(&pool->lock);
+	pool_unlock(pool);
 	return ret;
 }
 
@@ -96,7 +96,7 @@ int daxcow_bad_clear(struct daxcow_pool *pool, u64 block)
 	else if (kind == KIND_BAD && !pool->stale)
 		space_free(pool, block);
 out_unlock:
-	mutex_unlock(&pool->lock);
+	pool_unlock(pool);
 	return ret;
 }
 

@@ -51,9 +51,12 @@ long daxcow_provision(struct daxcow_volume *vol, u64 vblk, u64 nr, u64 *block)
 
 	if (!range_ok(vblk, nr))
 		return -EINVAL;
+	ret = own_granted(vol, vblk, nr, block);
+	if (ret)
+		return ret;
 	pool_lock(pool);
 	ret = provision(pool, &t, vol, vblk, nr, block);
-	mutex_unlock(&pool->lock);
+	pool_unlock(pool);
 	return ret;
 }
 
@@ -124,7 +127,7 @@ int daxcow_overwrite(struct daxcow_volume *vol, u64 vblk, bool whole,
 	do {
 		ret = pool->read_only ? -EROFS : overwrite(vol, vblk, &w, tries-- > 0);
 	} while (ret == CHANGE_AGAIN);
-	mutex_unlock(&pool->lock);
+	pool_unlock(pool);
 	return ret;
 }
 
@@ -152,7 +155,7 @@ int daxcow_zero(struct daxcow_volume *vol, u64 vblk)
 			ret = cow_discard(pool, &t, &at, vblk + 1, 1);
 		}
 	}
-	mutex_unlock(&pool->lock);
+	pool_unlock(pool);
 	return ret;
 }
 

@@ -118,7 +118,7 @@ int daxcow_discard(struct daxcow_volume *vol, u64 vblk, u64 nr)
 		pool_lock(pool);
 		t = volume_tree(vol);
 		ret = cow_discard(pool, &t, &vblk, end, STEP_ENTRIES);
-		mutex_unlock(&pool->lock);
+		pool_unlock(pool);
 		cond_resched();
 	}
 	return ret;

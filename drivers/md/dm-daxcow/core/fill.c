@@ -199,7 +199,7 @@ static int write_apart(struct daxcow_pool *pool, struct change *c,
 
 	pool->nr_apart++;
 	set_kind(pool, c, KIND_GONE);
-	mutex_unlock(&pool->lock);
+	pool_unlock(pool);
 	ret = content_write(pool, c, w);
 	/* so that P1 has nothing to wait for */
 	pm_fence();

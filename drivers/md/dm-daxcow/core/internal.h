@@ -70,6 +70,8 @@ struct daxcow_volume {
 /**
  * struct daxcow_pool - a loaded pool
  * @lock:	everything below that is not constant, and all tables
+ * @seq:	who has read some of that without the lock tells by it whether somebody
+ *		had the lock meanwhile
  * @base:	memory of block 0
  * @pad:	blocks by which chunk 0 begins before block 0
  * @read_only:	nothing may be changed; but for a delete when it is @unknown
@@ -80,6 +82,7 @@ struct daxcow_volume {
  * @gen:	the current generation
  * @gen_used:	a block has it
  * @moves:	changes of the reverse map that a walk would not notice, see owner_walk()
+ * @older:	former @chunks, until nobody can look at them
  * @turns:	how often the lock was taken
  * @crowded:	so many turns ago, at most, somebody had to wait for it
  * @sharings:	what has made blocks shared, see fill.c
@@ -98,6 +101,7 @@ struct daxcow_volume {
  */
 struct daxcow_pool {
 	struct mutex lock;
+	seqcount_t seq;
 	struct daxcow_host host;
 	u8 *base;
 	u64 nr_blocks;
@@ -109,6 +113,7 @@ struct daxcow_pool {
 	struct entry_crc crc;
 
 	struct chunk *chunks;
+	struct older_chunks *older;
 	u32 nr_chunks;
 	u32 free_chunks, partial_chunks;	/* list heads */
 	u64 nr_chunks_free;
@@ -135,6 +140,16 @@ struct daxcow_pool {
 	struct daxcow_super *super;	/* as read at load, fixed part only */
 };
 
+/**
+ * struct older_chunks - what pool->chunks was before the pool has grown
+ * @epoch:	in which it was replaced
+ */
+struct older_chunks {
+	struct older_chunks *next;
+	struct chunk *chunks;
+	u64 epoch;
+};
+
 /* For so many turns after somebody had to wait the lock is held for short times only. */
 #define POOL_CROWDED	64
 
@@ -148,6 +163,13 @@ static inline void pool_lock(struct daxcow_pool *pool)
 		pool->crowded = POOL_CROWDED;
 	}
 	pool->turns++;
+	raw_write_seqcount_begin(&pool->seq);
+}
+
+static inline void pool_unlock(struct daxcow_pool *pool)
+{
+	raw_write_seqcount_end(&pool->seq);
+	mutex_unlock(&pool->lock);
 }
 
 static inline void *pool_addr(const struct daxcow_pool *pool, u64 block)
@@ -220,8 +242,10 @@ void space_retire(struct daxcow_pool *pool, u64 block);
 void space_settle(struct daxcow_pool *pool, u32 c);
 u32 space_gen(struct daxcow_pool *pool, u64 block);
 
+void space_forget_chunks(struct daxcow_pool *pool);
+
 u32 state_of_epoch(u64 epoch);
-bool state_left(const struct daxcow_pool *pool, u32 state);
+bool state_left(u64 epoch, u64 ended, u32 state);
 void space_forget(struct daxcow_pool *pool, long *work);
 
 /* ---- owners that leave (reclaim.c) ---- */
@@ -245,6 +269,7 @@ void reclaim_put_part(struct daxcow_pool *pool, u64 slot, struct entry chunk,
 void reclaim_put_unseen(struct daxcow_pool *pool, u64 slot, struct entry e);
 void reclaim_gone(struct daxcow_pool *pool, struct entry e);
 int reclaim_hold(struct daxcow_pool *pool, const u64 *block, size_t nr);
+u64 reclaim_left(struct daxcow_pool *pool);
 
 /* ---- memory that failed (badmap.c, bad.c) ---- */
 
@@ -316,6 +341,7 @@ int tree_find(struct daxcow_pool *pool, u64 root_slot, u64 vblk, int level,
 
 u64 own_run(struct daxcow_pool *pool, const struct place *p, u64 vblk, u64 nr,
 	    u64 *block);
+u64 own_granted(struct daxcow_volume *vol, u64 vblk, u64 nr, u64 *block);
 bool chunk_partly_own(struct daxcow_pool *pool, u64 block);
 
 /* ---- how much is mapped (usage.c) ---- */

@@ -448,7 +448,7 @@ int daxcow_merge_check(struct daxcow_pool *pool, const struct daxcow_merge *m)
 
 	pool_lock(pool);
 	ret = merge_check(pool, m);
-	mutex_unlock(&pool->lock);
+	pool_unlock(pool);
 	return ret;
 }
 
@@ -486,6 +486,6 @@ int daxcow_merge(struct daxcow_pool *pool, const struct daxcow_merge *m)
 		keep_own(pool, m);
 	drop_leave(pool, m);
 out_unlock:
-	mutex_unlock(&pool->lock);
+	pool_unlock(pool);
 	return ret;
 }

@@ -270,7 +270,7 @@ int daxcow_owners(struct daxcow_pool *pool, u64 block, enum daxcow_use *use,
 		ret = search_step(&s, s.tries ? STEP_WORK : WORK_MAX, fn, arg);
 		if (ret != -EAGAIN)
 			break;
-		mutex_unlock(&pool->lock);
+		pool_unlock(pool);
 		cond_resched();
 		pool_lock(pool);
 		if (s.moves == pool->moves)
@@ -279,6 +279,6 @@ int daxcow_owners(struct daxcow_pool *pool, u64 block, enum daxcow_use *use,
 		again(arg);
 		ret = search_begin(&s, block, use);
 	}
-	mutex_unlock(&pool->lock);
+	pool_unlock(pool);
 	return ret;
 }

@@ -100,6 +100,7 @@ static struct daxcow_pool *pool_alloc(void)
 	if (!pool)
 		return NULL;
 	mutex_init(&pool->lock);
+	seqcount_init(&pool->seq);
 	pool->gen = 1;
 	pool->epoch = 1;
 	pool->scratch = kvzalloc(DAXCOW_BLOCK_SIZE, GFP_KERNEL);
@@ -191,7 +192,7 @@ void daxcow_pool_info(struct daxcow_pool *pool, struct daxcow_pool_info *info)
 	memcpy(info->label, pool->super->label, DAXCOW_NAME_SIZE);
 	info->read_only = pool->read_only;
 	info->unknown = pool->unknown;
-	mutex_unlock(&pool->lock);
+	pool_unlock(pool);
 }
 
 static void word_publish(struct daxcow_pool *pool, unsigned int index,
@@ -227,7 +228,7 @@ int daxcow_grow(struct daxcow_pool *pool, u64 nr_blocks)
 	word_publish(pool, DAXCOW_SLOT_SIZE, DAXCOW_ENTRY_SIZE, nr_blocks);
 	set_reserve(pool);
 out_unlock:
-	mutex_unlock(&pool->lock);
+	pool_unlock(pool);
 	return ret;
 }
 
@@ -244,7 +245,7 @@ int daxcow_set_trans(struct daxcow_pool *pool, u64 old, u64 new)
 		ret = -ESTALE;
 	else
 		word_publish(pool, DAXCOW_SLOT_TRANS, DAXCOW_ENTRY_TRANS, new);
-	mutex_unlock(&pool->lock);
+	pool_unlock(pool);
 	return ret;
 }
 

@@ -65,8 +65,9 @@ static bool block_left(struct daxcow_pool *pool, u64 block)
 {
 	const struct chunk *chunk = &pool->chunks[chunk_of(pool, block)];
 
-	return state_left(pool, desc_state(&chunk->desc)) ||
-	       state_left(pool, desc_state(space_desc(pool, block)));
+	return state_left(pool->epoch, pool->ended, desc_state(&chunk->desc)) ||
+	       state_left(pool->epoch, pool->ended,
+			  desc_state(space_desc(pool, block)));
 }
 
 /* As node_own(), for a block of data. It may still be held. */
@@ -255,6 +256,17 @@ static void wake(struct daxcow_pool *pool)
 		pool->host.wake(pool->host.ctx);
 }
 
+/*
+ * Somebody may be looking at something that is no block. When the epoch that this
+ * returns has ended nobody is.
+ */
+u64 reclaim_left(struct daxcow_pool *pool)
+{
+	wake(pool);
+	pool->left = true;
+	return pool->epoch;
+}
+
 /* Nobody owns it, and somebody may see it. */
 void reclaim_gone(struct daxcow_pool *pool, struct entry e)
 {
@@ -383,7 +395,7 @@ static void chunk_free(struct daxcow_pool *pool, struct entry e)
 
 	if (chunk->split)
 		parts_free(pool, e);
-	else if (state_left(pool, desc_state(&chunk->desc)) ||
+	else if (state_left(pool->epoch, pool->ended, desc_state(&chunk->desc)) ||
 		 still_seen(pool, e.block, DAXCOW_CHUNK_BLOCKS))
 		reclaim_gone(pool, e);
 	else
@@ -541,7 +553,7 @@ bool daxcow_reclaim_prepare(struct daxcow_pool *pool)
 		pool->closing = pool->epoch++;
 		pool->left = false;
 	}
-	mutex_unlock(&pool->lock);
+	pool_unlock(pool);
 	return any;
 }
 
@@ -554,6 +566,7 @@ bool daxcow_reclaim_run(struct daxcow_pool *pool)
 	if (pool->ended < pool->closing) {
 		pool->ended = pool->closing;
 		pool->nr_forget = pool->nr_chunks / FORGET_BATCHES + 1;
+		space_forget_chunks(pool);
 	}
 	space_forget(pool, &work);
 	while (work > 0 && pool->ready.nr)
@@ -561,6 +574,6 @@ bool daxcow_reclaim_run(struct daxcow_pool *pool)
 	more = pool->ready.nr || pool->nr_forget;
 	if (!pool->ready.nr && !pool->incoming.nr)
 		bad_known(pool);
-	mutex_unlock(&pool->lock);
+	pool_unlock(pool);
 	return more;
 }

@@ -146,7 +146,8 @@ int space_split(struct daxcow_pool *pool, u32 c)
 		desc_set_state(d, desc_state(&chunk->desc));
 		d->gen = chunk->desc.gen;
 	}
-	chunk->split = s;
+	/* for own_granted() */
+	smp_store_release(&chunk->split, s);
 	return 0;
 }
 
@@ -217,11 +218,29 @@ void space_exit(struct daxcow_pool *pool)
 			split_free(pool, s);
 	}
 	vfree(pool->chunks);
+	pool->ended = pool->epoch;
+	space_forget_chunks(pool);
 	nodes_exit(pool);
 }
 
+/* Nobody looks at former ones any more. */
+void space_forget_chunks(struct daxcow_pool *pool)
+{
+	struct older_chunks **p = &pool->older, *old;
+
+	while ((old = *p)) {
+		if (old->epoch > pool->ended) {
+			p = &old->next;
+			continue;
+		}
+		*p = old->next;
+		vfree(old->chunks);
+		kvfree(old);
+	}
+}
+
 /* The blocks of the last chunk that now exist. */
-static void chunk_untrim(struct daxcow_pool *pool, u32 c, u64 end)
+static void chunk_untrim(struct daxcow_pool *pool, u32 c, u64 from, u64 end)
 {
 	struct split *s = pool->chunks[c].split;
 	u32 i, had = s->nr_free;
@@ -229,7 +248,7 @@ static void chunk_untrim(struct daxcow_pool *pool, u32 c, u64 end)
 	for (i = 0; i < DAXCOW_CHUNK_BLOCKS; i++) {
 		u64 pos = (u64)c * DAXCOW_CHUNK_BLOCKS + i;
 
-		if (pos < pool->nr_blocks + pool->pad || pos >= end + pool->pad)
+		if (pos < from + pool->pad || pos >= end + pool->pad)
 			continue;
 		desc_set_kind(&s->desc[i], KIND_FREE);
 		split_set_free(s, i);
@@ -239,6 +258,17 @@ static void chunk_untrim(struct daxcow_pool *pool, u32 c, u64 end)
 		chunk_list_add(pool, c, true);
 }
 
+/* Somebody may be looking at the former ones, without the lock. */
+static void chunks_replace(struct daxcow_pool *pool, struct chunk *chunks,
+			   struct older_chunks *older)
+{
+	older->chunks = pool->chunks;
+	older->epoch = reclaim_left(pool);
+	older->next = pool->older;
+	pool->older = older;
+	WRITE_ONCE(pool->chunks, chunks);
+}
+
 /* Add blocks; pool->nr_blocks is set by this. Returns 0, -ENOMEM. */
 int space_grow(struct daxcow_pool *pool, u64 nr_blocks)
 {
@@ -246,27 +276,26 @@ int space_grow(struct daxcow_pool *pool, u64 nr_blocks)
 	u64 nr = (span + DAXCOW_CHUNK_BLOCKS - 1) / DAXCOW_CHUNK_BLOCKS;
 	u32 old = pool->nr_chunks, c;
 	struct chunk *chunks;
+	struct older_chunks *older;
 	struct split *edge = NULL;
 
 	if (nr >= NO_CHUNK)
 		return -EINVAL;
 	chunks = vcalloc(nr, sizeof(*chunks));
-	if (!chunks)
-		return -ENOMEM;
-	if (span % DAXCOW_CHUNK_BLOCKS && nr > old) {
+	older = kvzalloc(sizeof(*older), GFP_KERNEL);
+	if (chunks && older && span % DAXCOW_CHUNK_BLOCKS && nr > old)
 		edge = split_alloc(pool);
-		if (!edge) {
-			vfree(chunks);
-			return -ENOMEM;
-		}
+	if (!chunks || !older || (span % DAXCOW_CHUNK_BLOCKS && nr > old && !edge)) {
+		kvfree(older);
+		vfree(chunks);
+		return -ENOMEM;
 	}
 	memcpy(chunks, pool->chunks, old * sizeof(*chunks));
 	/* as in split_free() */
 	pool->moves++;
-	vfree(pool->chunks);
-	pool->chunks = chunks;
+	chunks_replace(pool, chunks, older);
 	if ((pool->nr_blocks + pool->pad) % DAXCOW_CHUNK_BLOCKS)
-		chunk_untrim(pool, old - 1, nr_blocks);
+		chunk_untrim(pool, old - 1, pool->nr_blocks, nr_blocks);
 	pool->nr_chunks = nr;
 	for (c = nr; c-- > old;) {
 		if (edge && c == nr - 1) {
@@ -275,14 +304,14 @@ int space_grow(struct daxcow_pool *pool, u64 nr_blocks)
 			pool->chunks[c].split = edge;
 			for (i = 0; i < DAXCOW_CHUNK_BLOCKS; i++)
 				desc_set_kind(&edge->desc[i], KIND_RESERVED);
-			pool->nr_blocks = chunk_block(pool, c);
-			chunk_untrim(pool, c, nr_blocks);
+			chunk_untrim(pool, c, chunk_block(pool, c), nr_blocks);
 		} else {
 			chunk_free_add(pool, c);
 			pool->nr_free += DAXCOW_CHUNK_BLOCKS;
 		}
 	}
-	pool->nr_blocks = nr_blocks;
+	/* who sees that there are more sees the descriptors of all of them: own_granted() */
+	smp_store_release(&pool->nr_blocks, nr_blocks);
 	return 0;
 }
 
@@ -386,7 +415,7 @@ void space_settle(struct daxcow_pool *pool, u32 c)
 		}
 	}
 	desc_clear(pool, &chunk->desc, entry_chunk(block));
-	chunk->split = s;
+	smp_store_release(&chunk->split, s);
 	if (s->nr_free)
 		chunk_list_add(pool, c, true);
 }
@@ -543,20 +572,20 @@ u32 state_of_epoch(u64 epoch)
 	return STATE_LEFT + epoch % NR_EPOCHS;
 }
 
-/* Whether somebody who left may still look. */
-bool state_left(const struct daxcow_pool *pool, u32 state)
+/* Whether somebody who left may still look, in @epoch, when those up to @ended have ended. */
+bool state_left(u64 epoch, u64 ended, u32 state)
 {
 	u64 ago;
 
 	if (state < STATE_LEFT)
 		return false;
-	ago = pool->epoch + NR_EPOCHS - (state - STATE_LEFT);
-	return ago % NR_EPOCHS < pool->epoch - pool->ended;
+	ago = epoch + NR_EPOCHS - (state - STATE_LEFT);
+	return ago % NR_EPOCHS < epoch - ended;
 }
 
 static void desc_forget(const struct daxcow_pool *pool, struct desc *d)
 {
-	if (desc_state(d) >= STATE_LEFT && !state_left(pool, desc_state(d)))
+	if (desc_state(d) >= STATE_LEFT && !state_left(pool->epoch, pool->ended, desc_state(d)))
 		desc_set_state(d, STATE_OPEN);
 }
 

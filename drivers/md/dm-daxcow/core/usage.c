@@ -145,7 +145,7 @@ void daxcow_volume_mapped(struct daxcow_volume *vol, u64 *mapped, u64 *highest)
 	do {
 		pool_lock(pool);
 		ret = tree_count(pool, vol->root_slot, &u);
-		mutex_unlock(&pool->lock);
+		pool_unlock(pool);
 		cond_resched();
 	} while (ret == -EAGAIN);
 	*mapped = u.mapped;
@@ -239,7 +239,7 @@ int daxcow_usage(struct daxcow_pool *pool, u32 id, struct daxcow_usage *u)
 			ret = own_steps(pool, root_slot(record), &vblk, u) ?: -EAGAIN;
 		else if (!ret)
 			ret = tree_count(pool, root_slot(record), u);
-		mutex_unlock(&pool->lock);
+		pool_unlock(pool);
 		cond_resched();
 	} while (ret == -EAGAIN);
 	return ret;

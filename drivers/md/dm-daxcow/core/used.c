@@ -27,7 +27,7 @@ int daxcow_generation_begin(struct daxcow_pool *pool, u32 *gen)
 		pool->gen_used = false;
 	}
 	*gen = pool->gen;
-	mutex_unlock(&pool->lock);
+	pool_unlock(pool);
 	return ret;
 }
 
@@ -194,7 +194,7 @@ size_t daxcow_used(struct daxcow_pool *pool, u64 *start, u64 end, u32 since,
 		*start = step(&l, *start, end);
 		/* nodes can become others' without it */
 		l.line = ~0ULL;
-		mutex_unlock(&pool->lock);
+		pool_unlock(pool);
 		join(&l, hot, ctx);
 	}
 	return l.nr;

@@ -125,7 +125,7 @@ int daxcow_verify(struct daxcow_pool *pool, struct daxcow_report *report)
 		ret = compare(pool, again, report);
 		daxcow_unload(again);
 	}
-	mutex_unlock(&pool->lock);
+	pool_unlock(pool);
 	vfree(bad);
 	return ret;
 }

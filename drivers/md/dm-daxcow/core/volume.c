@@ -130,7 +130,7 @@ int daxcow_create(struct daxcow_pool *pool, const struct daxcow_volume_desc *d)
 		else
 			pool->nr_volumes++;
 	}
-	mutex_unlock(&pool->lock);
+	pool_unlock(pool);
 	kvfree(r);
 	return ret;
 }
@@ -196,6 +196,8 @@ static int snapshot_locked(struct daxcow_pool *pool, struct daxcow_record *r,
 		if (ret)
 			break;
 	}
+	/* pool->seq is odd before that is asked: see own_granted() */
+	smp_mb();
 	if (!ret)
 		ret = snapshot_ready(d, nr);
 	if (!ret)
@@ -229,7 +231,7 @@ int daxcow_snapshot(struct daxcow_pool *pool,
 	if (r && c) {
 		pool_lock(pool);
 		ret = snapshot_locked(pool, r, d, nr, c);
-		mutex_unlock(&pool->lock);
+		pool_unlock(pool);
 	}
 	kvfree(c);
 	kvfree(r);
@@ -308,7 +310,7 @@ int daxcow_delete(struct daxcow_pool *pool, u32 id)
 		ret = delete_locked(pool, id, false, (struct entry) { .level = 0 });
 	if (ret == -EIO)
 		ret = delete_lost(pool, id);
-	mutex_unlock(&pool->lock);
+	pool_unlock(pool);
 	return ret;
 }
 
@@ -370,7 +372,7 @@ int daxcow_rollback(struct daxcow_pool *pool, u32 id, u32 from)
 		return -ENOMEM;
 	pool_lock(pool);
 	ret = rollback_locked(pool, r, id, from);
-	mutex_unlock(&pool->lock);
+	pool_unlock(pool);
 	kvfree(r);
 	return ret;
 }
@@ -445,7 +447,7 @@ int daxcow_resize(struct daxcow_pool *pool, u32 id, u64 size)
 		return -ENOMEM;
 	pool_lock(pool);
 	ret = resize_locked(pool, r, id, size);
-	mutex_unlock(&pool->lock);
+	pool_unlock(pool);
 	kvfree(r);
 	return ret;
 }
@@ -497,7 +499,7 @@ int daxcow_next_volume(struct daxcow_pool *pool, u32 id,
 	if (!ret)
 		info_fill(pool, r, record, info);
 out_unlock:
-	mutex_unlock(&pool->lock);
+	pool_unlock(pool);
 	kvfree(r);
 	return ret;
 }
@@ -550,7 +552,7 @@ int daxcow_open(struct daxcow_pool *pool, u32 id, struct daxcow_volume **volp)
 			new = NULL;
 		}
 	}
-	mutex_unlock(&pool->lock);
+	pool_unlock(pool);
 	kvfree(new);
 	kvfree(r);
 	if (!ret)
@@ -571,7 +573,7 @@ void daxcow_close(struct daxcow_volume *vol)
 			;
 		*p = vol->next;
 	}
-	mutex_unlock(&pool->lock);
+	pool_unlock(pool);
 	if (last)
 		kvfree(vol);
 }
