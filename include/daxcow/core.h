@@ -322,7 +322,9 @@ long daxcow_lookup(struct daxcow_volume *vol, u64 vblk, u64 nr, u64 *block);
  * copied or allocated at once when the range covers it, there is a free one,
  * and the pool's policy allows it.
  *
- * Context: read section; takes the pool's lock.
+ * Context: read section. Takes the pool's lock, unless the range had been given before and
+ * nothing that matters has changed since. A full memory barrier: what the caller stored
+ * before is seen by daxcow_volume_desc.ready(), or the snapshot is seen here.
  * Return: 1 .. @nr, or -ENOSPC, -EROFS, -ENOMEM, -EIO, -EUCLEAN.
  */
 long daxcow_provision(struct daxcow_volume *vol, u64 vblk, u64 nr, u64 *block);
@@ -479,7 +481,8 @@ size_t daxcow_used(struct daxcow_pool *pool, u64 *start, u64 end, u32 since,
  * @nr:		1, or DAXCOW_CHUNK_BLOCKS: both are chunks then
  * @before:	their bytes were compared in this generation, after all who had been
  *		given one of them in an older one had ended
- * @split:	a chunk that is mapped as a whole may be mapped by its blocks for it
+ * @split:	a chunk that is mapped as a whole may be mapped by its blocks for it, which
+ *		it is then also when there was no memory for the rest
  */
 struct daxcow_merge {
 	u64 keep, drop, nr;

@@ -183,10 +183,15 @@ static void becomes_own(void)
 	store(rig, block_was, 'd');
 }
 
+static void snapshot_it(void)
+{
+	make(rig, 0, 3);
+}
+
 static void becomes_own_and_shared(void)
 {
 	becomes_own();
-	make(rig, 0, 3);
+	snapshot_it();
 }
 
 /* The other owner has left, and a grace period is about to end. */
@@ -677,6 +682,30 @@ static void merge_begins(void **state)
 	assert_true(space_gen(r->pool, where(r, 0, 0)) >= generation);
 }
 
+/* Who writes fails once, and the block is shared by then. */
+static unsigned int failed;
+
+static int fill_fails(void *arg, void *dst)
+{
+	return failed++ ? fill_with(arg, dst) : -ENOMEM;
+}
+
+static void fill_is_refused(void **state)
+{
+	struct rig *r = *state;
+	char b = 'b';
+
+	assert_int_equal(put(r, 0, 0, 'a'), 0);
+	failed = 0;
+	begin(r, snapshot_it, 1);
+	assert_int_equal(daxcow_overwrite(r->vol[0], 0, true, fill_fails, &b), 0);
+	done();
+	assert_int_equal(failed, 2);
+	assert_int_equal(first(r, 0, 0), 'b');
+	assert_int_equal(daxcow_open(r->pool, 3, &r->vol[3]), 0);
+	assert_int_equal(first(r, 3, 0), 'a');
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -704,6 +733,7 @@ int main(void)
 		CASE(ends),
 		CASE(verify_waits),
 		CASE(merge_begins),
+		CASE(fill_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
  * Memory that failed: who still gets a bad block, and when it is used again.
  */
 #include "rig.h"
+#include "internal.h"
 
 static void must_fail(struct rig *r, int v, u64 vblk)
 {
@@ -246,6 +247,33 @@ static void load_with(struct rig *r, u64 bad, int want)
 }
 
 /* What is bad when the pool is loaded is not looked at. */
+/* What is in a bad table is not known, and so not whether a hole is all that it has. */
+static void hole_below_bad_table(void **state)
+{
+	struct rig *r = *state;
+	struct place p;
+	u64 block, was;
+
+	rig_close(r);
+	assert_int_equal(daxcow_resize(r->pool, 0, CHUNK), 0);
+	assert_int_equal(daxcow_open(r->pool, 0, &r->vol[0]), 0);
+	was = own(r, 0, 2);
+	assert_int_equal(tree_find(r->pool, r->vol[0]->root_slot, 2, 0, &p), 0);
+	assert_int_equal(daxcow_bad_add(r->pool, slot_block(p.slot)), 0);
+	assert_int_equal(daxcow_discard(r->vol[0], 5, 1), -EIO);
+	assert_int_equal(daxcow_lookup(r->vol[0], 2, 1, &block), -EIO);
+	daxcow_close(r->vol[0]);
+	assert_int_equal(daxcow_resize(r->pool, 0, 5), -EIO);
+	assert_int_equal(daxcow_open(r->pool, 0, &r->vol[0]), 0);
+	assert_int_equal(daxcow_bad_clear(r->pool, slot_block(p.slot)), 0);
+	assert_int_equal(where(r, 0, 2), was);
+	/* all of it goes */
+	assert_int_equal(daxcow_bad_add(r->pool, slot_block(p.slot)), 0);
+	assert_int_equal(daxcow_discard(r->vol[0], 0, CHUNK), 0);
+	assert_int_equal(where(r, 0, 2), DAXCOW_HOLE);
+	assert_int_equal(daxcow_bad_clear(r->pool, slot_block(p.slot)), 0);
+}
+
 static void known_at_load(void **state)
 {
 	u64 vblk = CHUNK * 3, p, q, table, block;
@@ -562,6 +590,7 @@ int main(void)
 		CASE(own_block_ends_a_run),
 		CASE(shared_chunk_is_copied_around_it),
 		CASE(table_hides_what_is_below),
+		CASE(hole_below_bad_table),
 		CASE(known_at_load),
 		CASE(grown_pool),
 		CASE(record_hides_one_volume),

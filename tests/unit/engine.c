@@ -502,6 +502,60 @@ static void full_pool_can_be_emptied(void **state)
 	assert_true(daxcow_provision(r->vol[0], 0, 1, &block) > 0);
 }
 
+/* What is refused as there is no space leaves what there is for those who make some. */
+static void refused_write_takes_nothing(void **state)
+{
+	struct daxcow_volume_desc d[2] = { { .id = 2 }, { .id = 3 } };
+	struct rig *r = *state;
+	u64 block, i, was;
+
+	for (i = 2; i < 4; i++) {
+		assert_int_equal(daxcow_create(r->pool, &d[i - 2]), 0);
+		assert_int_equal(daxcow_open(r->pool, i, &r->vol[i]), 0);
+		own(r, i, 0);
+	}
+	for (i = 0; daxcow_provision(r->vol[0], i, 1, &block) > 0; i++)
+		;
+	was = info_of(r).nr_free;
+	for (i = 2; i < 4; i++)
+		assert_int_equal(daxcow_provision(r->vol[i], DAXCOW_MAX_VOLUME_BLOCKS - 1, 1, &block),
+				 -ENOSPC);
+	assert_int_equal(info_of(r).nr_free, was);
+	assert_int_equal(daxcow_discard(r->vol[0], 0, 8), 0);
+}
+
+/* Nor do several snapshots together, of which each by itself would do. */
+static void snapshots_leave_the_reserve(void **state)
+{
+	struct daxcow_volume_desc d[8] = { };
+	struct rig *r = *state;
+	u64 block, i;
+
+	own(r, 0, 0);
+	for (i = 1; daxcow_room(r->pool) > DAXCOW_DIR_LEVEL + 12; i++)
+		daxcow_provision(r->vol[0], i, 1, &block);
+	for (i = 0; i < 8; i++)
+		d[i].id = 5 + i * (DAXCOW_MAX_ID / 8);
+	assert_int_equal(daxcow_snapshot(r->pool, d, 8), -ENOSPC);
+	assert_int_equal(daxcow_snapshot(r->pool, d, 1), 0);
+	assert_true(info_of(r).nr_free >= info_of(r).reserve);
+}
+
+/* There is a free chunk, which has to be left; a block is written instead. */
+static void chunk_without_room(void **state)
+{
+	struct rig *r = *state;
+	u64 block, i;
+
+	daxcow_set_cow(r->pool, DAXCOW_COW_2M);
+	assert_int_equal(daxcow_provision(r->vol[0], 0, CHUNK, &block), CHUNK);
+	snapshot(r, 0, 1);
+	for (i = CHUNK; daxcow_room(r->pool) > CHUNK + 2; i++)
+		daxcow_provision(r->vol[0], i, 1, &block);
+	assert_true(info_of(r).nr_chunks_free > 0);
+	assert_int_equal(daxcow_provision(r->vol[0], 0, CHUNK, &block), 1);
+}
+
 static int count(void *arg, const struct daxcow_owner *o)
 {
 	u64 *seen = arg;
@@ -509,6 +563,28 @@ static int count(void *arg, const struct daxcow_owner *o)
 	assert_int_equal(o->vblk, 9);
 	*seen |= 1ULL << o->volume;
 	return 0;
+}
+
+/* Those of all levels that are the volume's own. */
+static void usage_counts_tables(void **state)
+{
+	struct rig *r = *state;
+	struct daxcow_usage u;
+	u64 meta = info_of(r).nr_meta;
+
+	own(r, 0, 0);
+	own(r, 0, CHUNK * CHUNK * CHUNK);
+	own(r, 0, CHUNK * CHUNK + 5);
+	drain(r);
+	assert_int_equal(daxcow_usage(r->pool, 0, &u), 0);
+	assert_int_equal(u.nodes, info_of(r).nr_meta - meta);
+	assert_true(u.nodes > 6);
+	snapshot(r, 0, 1);
+	assert_int_equal(daxcow_usage(r->pool, 0, &u), 0);
+	assert_int_equal(u.nodes, 0);
+	own(r, 0, 1);
+	assert_int_equal(daxcow_usage(r->pool, 0, &u), 0);
+	assert_int_equal(u.nodes, 4);
 }
 
 static void all_owners_are_found(void **state)
@@ -720,6 +796,10 @@ int main(void)
 		CASE(chunk_written_through_block_layer),
 		CASE(new_blocks_are_zero),
 		CASE(full_pool_can_be_emptied),
+		CASE(refused_write_takes_nothing),
+		CASE(snapshots_leave_the_reserve),
+		CASE(chunk_without_room),
+		CASE(usage_counts_tables),
 		CASE(all_owners_are_found),
 		CASE(owners_of_tables_are_found),
 		CASE(every_flipped_bit_is_seen),

@@ -3,7 +3,9 @@
  * Merge of single blocks: who owns what afterwards, who may write, what ends a
  * merge, and what is left when it fails. Chunks are in merge-chunk.c.
  */
+#include <sys/mman.h>
 #include "merge.h"
+#include "internal.h"
 
 static void read_is(struct rig *r, int v, u64 vblk, int byte)
 {
@@ -628,6 +630,78 @@ static void bad_blocks_stay(void **state)
 	assert_int_equal(merge(r, p, q), 0);
 }
 
+/* The table, or record, that the walk for @vblk finds @level in. */
+static u64 table_of(struct rig *r, int v, u64 vblk, int level)
+{
+	struct place p;
+
+	assert_int_equal(tree_find(r->pool, r->vol[v]->root_slot, vblk, level, &p), 0);
+	return slot_block(p.slot);
+}
+
+/* It is bad, and who touches it is not there any more. */
+static void fail_hard(struct rig *r, u64 block, bool bad)
+{
+	void *at = daxcow_block_addr(r->pool, block);
+
+	assert_int_equal(mprotect(at, DAXCOW_BLOCK_SIZE, bad ? PROT_NONE :
+				  PROT_READ | PROT_WRITE), 0);
+	assert_int_equal(bad ? daxcow_bad_add(r->pool, block) :
+			       daxcow_bad_clear(r->pool, block), 0);
+}
+
+static void bad_memory_is_not_touched(void **state)
+{
+	struct rig *r = *state;
+	u64 p = put(r, 0, 5, 0), q = put(r, 0, 9, 0), table;
+	int level;
+
+	fail_hard(r, p, true);
+	assert_int_equal(merge(r, p, q), -EIO);
+	assert_int_equal(merge(r, q, p), -EIO);
+	fail_hard(r, p, false);
+	/* its leaf becomes empty, and the one above is bad; or the record is */
+	for (level = 1; level <= ROOT_LEVEL; level += ROOT_LEVEL - 1) {
+		q = put(r, 0, CHUNK * CHUNK, 0);
+		assert_int_equal(daxcow_discard(r->vol[0], 0, CHUNK * CHUNK), 0);
+		drain(r);
+		table = table_of(r, 0, CHUNK * CHUNK, level);
+		fail_hard(r, table, true);
+		assert_int_equal(merge(r, DAXCOW_KEEP_ZERO, q), 0);
+		fail_hard(r, table, false);
+		drain(r);
+		assert_int_equal(daxcow_verify(r->pool, NULL), 0);
+		assert_int_equal(where(r, 0, CHUNK * CHUNK), DAXCOW_HOLE);
+	}
+}
+
+/* A table that becomes empty stays as long as one that cannot be read names it. */
+static void empty_table_below_a_bad_one(void **state)
+{
+	struct rig *r = *state;
+	u64 leaf, root, i;
+
+	put(r, 0, 0, 0);
+	put(r, 0, CHUNK, 'x');
+	snapshot(r, 0, 1);
+	put(r, 0, CHUNK, 'y');
+	leaf = table_of(r, 0, 0, 0);
+	root = table_of(r, 0, 0, 1);
+	assert_int_equal(leaf, table_of(r, 1, 0, 0));
+	assert_int_not_equal(root, table_of(r, 1, 0, 1));
+	drain(r);
+	assert_int_equal(daxcow_bad_add(r->pool, root), 0);
+	assert_int_equal(merge(r, DAXCOW_KEEP_ZERO, where(r, 1, 0)), 0);
+	drain(r);
+	assert_int_equal(desc_kind(space_desc(r->pool, leaf)), KIND_NODE);
+	for (i = 2; i < CHUNK; i++)
+		put(r, 1, CHUNK * i, 's');
+	assert_int_equal(daxcow_bad_clear(r->pool, root), 0);
+	assert_int_equal(where(r, 0, 0), DAXCOW_HOLE);
+	assert_int_equal(daxcow_verify(r->pool, NULL), 0);
+	reload(r);
+}
+
 /* A table that was damaged since it was loaded is not written to. */
 static void damaged_table(void **state)
 {
@@ -695,6 +769,8 @@ int main(void)
 		CASE(domains_do_not_share),
 		CASE(domain_never_changes),
 		CASE(bad_blocks_stay),
+		CASE(bad_memory_is_not_touched),
+		CASE(empty_table_below_a_bad_one),
 		CASE(damaged_table),
 		CASE(no_memory_changes_nothing),
 	};

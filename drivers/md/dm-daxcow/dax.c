@@ -10,9 +10,9 @@
  * device too.
  *
  * A write makes the range this volume's own, durably, before it returns, so
- * that a MAP_SYNC store may be flushed by its owner and be done. All write
- * intents go through the engine's lock; a second one that finds what the
- * first has published finds it durable.
+ * that a MAP_SYNC store may be flushed by its owner and be done. Who finds
+ * what another one has published, with the engine's lock or without it, finds
+ * it durable.
  */
 #include <linux/io.h>
 #include <linux/sched/mm.h>

@@ -381,14 +381,17 @@ static int raise_root(struct daxcow_pool *pool, const struct tree *t, u64 vblk)
 {
 	struct entry e, up = { .type = DAXCOW_ENTRY_NODE };
 	struct node *node, *old;
+	int ret, top = level_for(vblk);
 	u64 slot;
-	int ret;
 
 	for (;;) {
 		ret = tree_load(pool, t->root_slot, ROOT_LEVEL, &e);
 		if (ret || e.type == DAXCOW_ENTRY_NONE ||
 		    vblk < level_span(e.level + 1))
 			return ret;
+		/* these, and what is to come below: or they would be left when it is refused */
+		if (!space_room(pool, top - e.level + top + 1))
+			return -ENOSPC;
 		up.level = e.level + 1;
 		ret = space_alloc(pool, KIND_NODE + up.level, &up.block);
 		if (ret)

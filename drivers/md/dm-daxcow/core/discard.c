@@ -26,8 +26,8 @@ static int alone_level(struct daxcow_pool *pool, struct tree *t, u64 vblk, int l
 			alone = p.e.level;
 		ret = tree_step(pool, &p, vblk);
 	}
-	/* part of a chunk is not alone */
-	return p.level > level ? level : max(alone, level);
+	/* part of a chunk is not alone; what is below a table that is bad is not known */
+	return ret || p.level > level ? level : max(alone, level);
 }
 
 /* Empty the entry for @vblk at level @target, or a higher one. */

@@ -111,14 +111,14 @@ static bool want_chunk(struct daxcow_pool *pool, const struct change *c)
 {
 	u64 keep;
 
-	if (pool->free_chunks == NO_CHUNK || !can_be_chunk(pool, c))
+	if (pool->free_chunks == NO_CHUNK || !can_be_chunk(pool, c) ||
+	    !space_room(pool, DAXCOW_CHUNK_BLOCKS + DAXCOW_MAX_LEVEL + 1))
 		return false;
 	if (c->old.type == DAXCOW_ENTRY_DATA && pool->cow != DAXCOW_COW_AUTO)
 		return pool->cow == DAXCOW_COW_2M;
 	/* a copy of a chunk for one store is a luxury of pools with space */
 	keep = pool->nr_chunks / (c->old.type == DAXCOW_ENTRY_DATA ? 8 : 16);
-	return pool->nr_chunks_free > keep &&
-	       space_room(pool, DAXCOW_CHUNK_BLOCKS + DAXCOW_MAX_LEVEL + 1);
+	return pool->nr_chunks_free > keep;
 }
 
 /* Whether for a write of @nr blocks @c should be of a chunk. */
@@ -209,9 +209,10 @@ static int write_apart(struct daxcow_pool *pool, struct change *c,
 	set_kind(pool, c, KIND_DATA);
 	if (pool->turns == turns + 1)
 		return ret || !is_busy(pool, c) ? ret : CHANGE_AGAIN;
-	if (ret == -EIO || pool->failures != failures)
+	/* what has failed may not be what is there now, nor may @c->own be true any more */
+	if (ret || pool->failures != failures)
 		return CHANGE_AGAIN;
-	return ret ? ret : look_again(pool, c, w && w->whole, vol, sharings);
+	return look_again(pool, c, w && w->whole, vol, sharings);
 }
 
 /**

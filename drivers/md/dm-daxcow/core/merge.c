@@ -197,22 +197,27 @@ static int slot_check(struct daxcow_pool *pool, const struct daxcow_merge *m,
 	return e.type == DAXCOW_ENTRY_DATA && e.block == block ? 0 : -EUCLEAN;
 }
 
-/* Those who name a table that has become empty are few enough to be told. */
-static bool prune_short(struct daxcow_pool *pool, struct entry e)
+/*
+ * Those who name a table that has become empty are few enough to be told, and can be: a
+ * walk does not find those that are bad, which go on to name it.
+ */
+static bool can_prune(struct daxcow_pool *pool, struct entry e)
 {
+	u32 nr = desc_count(entry_desc(pool, e));
 	struct owner_walk w;
 
 	owner_walk(&w, pool, e);
-	while (owner_next(&w))
-		if (w.steps > DAXCOW_MERGE_ENTRIES)
+	for (; owner_next(&w); nr--)
+		if (w.steps > DAXCOW_MERGE_ENTRIES || bad_test(pool, slot_block(w.slot)))
 			return false;
-	return true;
+	return !nr;
 }
 
 /*
  * A table of volumes, or a record, loses an entry, with all who share it. One that is
  * empty goes, and so on upwards: each entry that names it reads as a hole before and
- * after. With very many of these it stays, which costs no more than its block.
+ * after. With very many of these, or one in bad memory, it stays, which costs no more than
+ * its block.
  */
 static void slot_empty(struct daxcow_pool *pool, u64 slot)
 {
@@ -237,7 +242,7 @@ static void slot_empty(struct daxcow_pool *pool, u64 slot)
 		.level = desc_kind(d) - KIND_NODE,
 		.block = block,
 	};
-	if (!prune_short(pool, e))
+	if (!can_prune(pool, e))
 		return;
 	owner_walk(&w, pool, e);
 	while (owner_next(&w))
@@ -466,7 +471,8 @@ int daxcow_merge(struct daxcow_pool *pool, const struct daxcow_merge *m)
 	int ret;
 
 	/* by its length the longest step, and as good before: see above */
-	if (!is_zero(m) && in_pool(pool, m->keep, m->nr))
+	if (!is_zero(m) && in_pool(pool, m->keep, m->nr) &&
+	    daxcow_bad_find(pool, m->keep, m->nr) == m->nr)
 		pm_flush(pool_addr(pool, m->keep), m->nr << DAXCOW_BLOCK_SHIFT);
 	pool_lock(pool);
 	ret = merge_check(pool, m);

@@ -154,8 +154,12 @@ void daxcow_volume_mapped(struct daxcow_volume *vol, u64 *mapped, u64 *highest)
 
 /* ---- what is a volume's own ---- */
 
-/* Go down as far as nodes are. Returns 0, or -EIO at one that is bad, or another error. */
-static int own_find(struct daxcow_pool *pool, u64 root_slot, u64 vblk, struct place *p)
+/*
+ * Go down as far as nodes are, and count those that begin at @vblk. Returns 0, or -EIO at
+ * one that is bad, or another error.
+ */
+static int own_find(struct daxcow_pool *pool, u64 root_slot, u64 vblk, struct place *p,
+		    struct daxcow_usage *u)
 {
 	int ret = tree_load(pool, root_slot, ROOT_LEVEL, &p->e);
 
@@ -169,6 +173,7 @@ static int own_find(struct daxcow_pool *pool, u64 root_slot, u64 vblk, struct pl
 		p->shared = !node_own(pool, desc_node(space_desc(pool, p->e.block)));
 		if (p->shared)
 			break;
+		u->nodes += !(vblk & (level_span(p->level) - 1));
 		ret = tree_step(pool, p, vblk);
 	}
 	return ret;
@@ -195,7 +200,7 @@ static int own_step(struct daxcow_pool *pool, u64 root_slot, u64 *vblk,
 	unsigned int i;
 	int ret;
 
-	ret = own_find(pool, root_slot, *vblk, &p);
+	ret = own_find(pool, root_slot, *vblk, &p, u);
 	if (ret && ret != -EIO)
 		return ret;
 	if (p.level == ROOT_LEVEL) {

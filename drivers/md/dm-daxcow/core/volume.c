@@ -186,6 +186,9 @@ static int snapshot_locked(struct daxcow_pool *pool, struct daxcow_record *r,
 	unsigned int i, j;
 	int ret = 0;
 
+	/* the directory grows when all are published, and each is asked for by itself */
+	if (!space_room(pool, nr * (DAXCOW_DIR_LEVEL + 2ULL)))
+		return -ENOSPC;
 	for (i = 0; i < nr; i++) {
 		for (j = 0; j < i; j++)
 			if (d[i].id == d[j].id)
