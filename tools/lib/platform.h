@@ -41,10 +41,11 @@ typedef int64_t s64;
 /* Looks at what others may be changing. */
 #define __no_kcsan		__attribute__((no_sanitize("thread")))
 
-typedef struct {
+struct seqcount {
 	unsigned int sequence;
-} seqcount_t;
+};
 
+#define seqcount_t		struct seqcount
 #define seqcount_init(s)	((s)->sequence = 0)
 
 static inline void raw_write_seqcount_begin(seqcount_t *s)
