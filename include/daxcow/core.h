@@ -323,8 +323,9 @@ long daxcow_lookup(struct daxcow_volume *vol, u64 vblk, u64 nr, u64 *block);
  * and the pool's policy allows it.
  *
  * Context: read section. Takes the pool's lock, unless the range had been given before and
- * nothing that matters has changed since. A full memory barrier: what the caller stored
- * before is seen by daxcow_volume_desc.ready(), or the snapshot is seen here.
+ * nothing that matters has changed since. What the caller stored before is seen by
+ * daxcow_volume_desc.ready(), or the snapshot is seen here: there is a full barrier, or
+ * the lock.
  * Return: 1 .. @nr, or -ENOSPC, -EROFS, -ENOMEM, -EIO, -EUCLEAN.
  */
 long daxcow_provision(struct daxcow_volume *vol, u64 vblk, u64 nr, u64 *block);

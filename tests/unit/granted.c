@@ -74,6 +74,7 @@ static void takes_no_lock(void **state)
 	/* neighbours, as many as there are in a row */
 	for (i = 0; i < 5; i++)
 		own(r, 0, CHUNK * 3 + i);
+	own(r, 0, CHUNK * 3);
 	was = turns(r);
 	for (i = 0; i < 5; i += n, most = max(most, n)) {
 		n = daxcow_provision(r->vol[0], CHUNK * 3 + i, CHUNK, &got);
@@ -96,6 +97,7 @@ static void of_a_chunk(void **state)
 	u64 block, got, was;
 
 	assert_int_equal(daxcow_provision(r->vol[0], 0, CHUNK, &block), CHUNK);
+	own(r, 0, 0);
 	was = turns(r);
 	assert_int_equal(daxcow_provision(r->vol[0], 2, CHUNK, &got), CHUNK - 2);
 	assert_int_equal(got, block + 2);
@@ -244,6 +246,44 @@ static void while_it_is_held(void **state)
 	r->pool->read_only = true;
 	assert_int_equal(own_granted(r->vol[0], VBLK, 1, &got), 0);
 	r->pool->read_only = false;
+}
+
+static void count_loads(void)
+{
+	nr_loads++;
+}
+
+/* Who breaks sharing again and again does not look in vain each time. */
+static void not_in_vain(void **state)
+{
+	struct rig *r = *state;
+	unsigned int first, i;
+	u64 was;
+
+	for (i = 0; i < CHUNK; i++)
+		own(r, 0, VBLK - 1 + i);
+	own(r, 0, VBLK - 1);
+	snapshot(r, 0, 1);
+	own(r, 0, VBLK - 1);
+	own(r, 0, VBLK - 1);
+	before_load = count_loads;
+	nr_loads = 0;
+	own(r, 0, VBLK);
+	first = nr_loads;
+	nr_loads = 0;
+	own(r, 0, VBLK + 1);
+	assert_true(nr_loads < first);
+	before_load = NULL;
+	/* and looks again when he has found what was his, or after some times */
+	own(r, 0, VBLK);
+	was = turns(r);
+	own(r, 0, VBLK);
+	assert_int_equal(turns(r), was);
+	own(r, 0, CHUNK * 9);
+	r->vol[0]->in_vain = 3;
+	for (i = 0; i < 3; i++)
+		own_granted(r->vol[0], VBLK, 1, &was);
+	assert_int_equal(own_granted(r->vol[0], VBLK, 1, &was), 1);
 }
 
 /* ---- somebody else comes ---- */
@@ -467,6 +507,7 @@ int main(void)
 		CASE(of_bad_memory),
 		CASE(of_what_was_a_chunk),
 		CASE(while_it_is_held),
+		CASE(not_in_vain),
 		CASE(snapshot_between),
 		CASE(merge_between),
 		CASE(discard_between),

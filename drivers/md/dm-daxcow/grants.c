@@ -29,8 +29,9 @@
  *      another, and a page that several files have gives none; only for blocks that
  *      are shared already does it not matter, as nobody can write to them.
  *   5. Blocks are shared under the engine's lock, if the count is what it was in 2.
- *      Who is given write access takes that lock after it was counted. So it was
- *      given before 2, and 3 and 4 have seen it; or it is seen in 5; or it is given
+ *      Who is given write access takes that lock after it was counted, or looks
+ *      without it, and then sees that it is held, or is seen to have counted
+ *      (daxcow_provision()). So it was given before 2, and 3 and 4 have seen it; or it is seen in 5; or it is given
  *      after that, to a block that is shared, which moves then.
  *   6. What was noted before 2 is forgotten. A note that comes late, with the epoch of
  *      before, is made again by who makes it, as the epoch is looked at once more after

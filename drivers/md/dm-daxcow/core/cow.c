@@ -31,6 +31,8 @@ static long provision(struct daxcow_pool *pool, struct tree *t,
 		n = own_run(pool, &c.at, vblk, nr, block);
 		if (n) {
 			space_touch(pool, *block, n);
+			if (vol)
+				WRITE_ONCE(vol->in_vain, 0);
 			return n;
 		}
 		ret = change_target(pool, &c, nr);

@@ -58,13 +58,19 @@ struct wait {
 	u64 nr;
 };
 
+/**
+ * struct daxcow_volume - one that is open
+ * @root_slot:	READ_ONCE: read without the lock
+ * @in_vain:	so often own_granted() is not to look; READ_ONCE
+ */
 struct daxcow_volume {
 	struct daxcow_pool *pool;
 	struct daxcow_volume *next;
-	u64 root_slot;		/* READ_ONCE: read without the lock */
+	u64 root_slot;
 	u64 size;
 	u32 id;
 	u32 openers;
+	u32 in_vain;
 };
 
 /**

@@ -288,6 +288,22 @@ static __no_kcsan u64 granted(struct daxcow_volume *vol, u64 vblk, u64 nr, u64 *
 	return daxcow_bad_find(pool, *block, nr);
 }
 
+/*
+ * To look takes as long as to walk with the lock. Who breaks sharing, or writes what is new,
+ * mostly does so again: then it is left for some times, or until own_run() finds something.
+ */
+#define IN_VAIN	16
+
+static __no_kcsan bool looked_in_vain(struct daxcow_volume *vol)
+{
+	u32 left = READ_ONCE(vol->in_vain);
+
+	if (!left)
+		return false;
+	WRITE_ONCE(vol->in_vain, left - 1);
+	return true;
+}
+
 /**
  * own_granted() - see whether write access has been given already
  * @vol:	whose blocks
@@ -295,21 +311,25 @@ static __no_kcsan u64 granted(struct daxcow_volume *vol, u64 vblk, u64 nr, u64 *
  * @nr:		most of them
  * @block:	where the first is
  *
- * Context: read section; takes no lock. A full memory barrier.
+ * Context: read section; takes no lock. A full memory barrier, unless it returns 0.
  * Return: how many blocks are contiguous, this volume's own, good, claimed, and of the
  * current generation, as own_run() would find and space_touch() leave them; 0 when that
  * has to be asked with the lock.
  */
-u64 own_granted(struct daxcow_volume *vol, u64 vblk, u64 nr, u64 *block)
+__no_kcsan u64 own_granted(struct daxcow_volume *vol, u64 vblk, u64 nr, u64 *block)
 {
 	struct daxcow_pool *pool = vol->pool;
 	unsigned int seq;
 
+	if (looked_in_vain(vol))
+		return 0;
 	/* what the caller has noted before: see daxcow_volume_desc.ready() */
 	smp_mb();
 	seq = raw_read_seqcount(&pool->seq);
 	if (seq & 1 || READ_ONCE(pool->read_only))
 		return 0;
 	nr = granted(vol, vblk, nr, block);
+	if (!nr)
+		WRITE_ONCE(vol->in_vain, IN_VAIN);
 	return read_seqcount_retry(&pool->seq, seq) ? 0 : nr;
 }
