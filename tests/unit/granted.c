@@ -221,6 +221,7 @@ static void of_what_was_a_chunk(void **state)
 	assert_int_not_equal(own(r, 0, VBLK), block);
 	drain(r);
 	assert_int_equal(daxcow_provision(r->vol[0], CHUNK, CHUNK, &block), CHUNK);
+	own(r, 0, CHUNK);
 	pool_lock(r->pool);
 	assert_int_equal(space_split(r->pool, chunk_of(r->pool, block)), 0);
 	desc_set_state(&chunk_at(r->pool, block)->desc, STATE_OPEN);
