@@ -240,6 +240,9 @@ static int load(const struct dm_dev *dev, struct loaded *l)
 	}
 	err = daxcow_load(&l->pool, l->base, l->size >> DAXCOW_BLOCK_SHIFT, 0,
 			  NULL, &report);
+	/* as the kernel does when a longer table is resumed; -EINVAL for a shorter one */
+	if (!err)
+		daxcow_grow(l->pool, l->size >> DAXCOW_BLOCK_SHIFT);
 	if (err) {
 		munmap(l->base, l->size);
 		close(l->fd);

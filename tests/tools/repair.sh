@@ -83,6 +83,12 @@ expect 4 check bad
 target
 expect 0 repair bad target
 expect 0 check target
+# all of it is zero: no volumes are told, which is no reason to say that none are lost
+cp --sparse=always before bad
+dd if=/dev/zero of=bad bs=4096 count=1 conv=notrunc status=none
+target
+expect 4 repair bad target
+says out '0 to 16777215'
 poke bad $((511 * 4096)) 'XXXXXXXXXXXXXXXX'
 target
 expect 4 repair bad target

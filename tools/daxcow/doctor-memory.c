@@ -62,6 +62,15 @@ static bool has_pool(const struct memory *m, const struct block *b)
 	return false;
 }
 
+static bool is_started(const struct daxcow_super *super)
+{
+	char uuid[DM_ID_SIZE];
+	struct dm_dev dev;
+
+	pool_uuid(super, uuid);
+	return !dm_table_of_uuid(uuid, &dev);
+}
+
 /*
  * One with a label is started at boot. A pool begins its large pages where those of the
  * memory do, wherever it is itself.
@@ -75,7 +84,8 @@ static void look_for_pool(struct memory *m, const struct block *b)
 	snprintf(path, sizeof(path), "/dev/%.64s", b->name);
 	if (access(path, R_OK) || media_open(&media, path, MEDIA_SHARED))
 		return;
-	if (!media_super(&media, &super) && super.label[0])
+	/* the memory that another device stands on, and the pool on that, has it too */
+	if (!media_super(&media, &super) && super.label[0] && !is_started(&super))
 		doctor_found(m->d, SEVERITY_WARNING, "pool-stopped", b->name,
 			     "daxcow start, which says why if it cannot be; daxcow check looks at all of it",
 			     "there is a pool on it, \"%s\", which is not started", super.label);

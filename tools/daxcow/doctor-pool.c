@@ -133,20 +133,20 @@ static void look_at_content(struct doctor *d, const struct block *b)
 	close(fd);
 }
 
+/* Once for each file system: a container may have a directory of it only. */
 static bool look_at_mounts(struct examination *e, const struct block *b)
 {
-	bool found = false;
+	const struct mount *found = NULL;
 	size_t i;
 
 	for (i = 0; i < e->mounts.nr; i++) {
 		const struct mount *m = &e->mounts.mount[i];
 
-		/* once for each file system */
-		if (m->dev != b->dev || !m->whole || found)
-			continue;
-		found = true;
-		look_at_mount(e, m);
+		if (m->dev == b->dev && (!found || (m->whole && !found->whole)))
+			found = m;
 	}
+	if (found)
+		look_at_mount(e, found);
 	return found;
 }
 
@@ -261,17 +261,20 @@ static void look_at_space(struct doctor *d, const struct dm_dev *dev, const char
 	if (sscanf(dev->params, "%*s %llu", &low) != 1 || !low)
 		low = blocks / 20;
 
-	if (strstr(stats, "\nmode ro\n"))
+	if (strstr(stats, "\nmode ro\n") && strstr(dev->params, " read_only"))
+		doctor_found(d, SEVERITY_NOTE, "pool-read-only", dev->name, NULL,
+			     "the pool was started with --readonly");
+	else if (strstr(stats, "\nmode ro\n"))
 		doctor_found(d, SEVERITY_PROBLEM, "pool-read-only", dev->name,
 			     "stop it, see what daxcow check says, and start it again",
 			     "the pool is read-only: stores are SIGBUS");
 	else if (strstr(stats, "\nmode out_of_data_space\n"))
 		doctor_found(d, SEVERITY_PROBLEM, "pool-full", dev->name,
-			     "delete volumes or files (fstrim), or make its device larger",
+			     "delete volumes or files (fstrim), or make its device larger and tell the pool (daxcow grow)",
 			     "the pool is full: stores to what is shared or new are SIGBUS");
 	else if (free < low)
 		doctor_found(d, SEVERITY_WARNING, "pool-nearly-full", dev->name,
-			     "delete volumes or files (fstrim), or make its device larger",
+			     "delete volumes or files (fstrim), or make its device larger and tell the pool (daxcow grow)",
 			     "%s are free, less than its low water mark of %s",
 			     size_format(left, free << DAXCOW_BLOCK_SHIFT),
 			     size_format(mark, low << DAXCOW_BLOCK_SHIFT));

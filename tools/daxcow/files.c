@@ -2,8 +2,11 @@
 /*
  * Which files of the mounted file systems on volumes own a place.
  */
+#define _GNU_SOURCE
+#include <fcntl.h>
 #include <fts.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -247,11 +250,12 @@ static int by_inode(const void *a, const void *b)
 	return u->inode < v->inode ? -1 : u->inode > v->inode;
 }
 
-/* What is mounted on one of its directories has the same numbers again. */
-static void look_at(struct fs *fs, const FTSENT *e)
+/* @below: where the file is, from the root that was walked from */
+static void look_at(struct fs *fs, const FTSENT *e, const char *below)
 {
 	const struct stat *st = e->fts_statp;
 	struct use key = { .inode = st->st_ino }, *use;
+	char *path;
 
 	if (st->st_dev != fs->dev)
 		return;
@@ -260,20 +264,45 @@ static void look_at(struct fs *fs, const FTSENT *e)
 		return;
 	while (use > fs->use && use[-1].inode == key.inode)
 		use--;
+	if (asprintf(&path, "%s%s", strcmp(fs->path, "/") && strcmp(below, "/") ?
+		     fs->path : "", strcmp(below, "/") ? below : fs->path) < 0)
+		return;
 	if (use->found + 1 == (S_ISDIR(st->st_mode) ? 1 : st->st_nlink))
 		fs->left--;
 	for (; use < fs->use + fs->nr && use->inode == key.inode; use++)
-		add_file(use, e->fts_path);
+		add_file(use, path);
+	free(path);
+}
+
+/*
+ * The file system alone, without what others have mounted on its directories: that may be
+ * a FUSE that does not answer, and hides files. A descriptor, or -errno.
+ */
+static int open_alone(const struct files *f, const struct fs *fs)
+{
+	const char *path;
+	int fd, tree;
+
+	fd = mounts_open(&f->mounts, fs->dev, &path);
+	if (fd < 0)
+		return fd;
+	tree = open_tree(fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (tree < 0)
+		tree = -errno;
+	close(fd);
+	return tree;
 }
 
 /* Until all is found: goes on after what cannot be read, and returns its errno. */
-static int walk(struct files *f, struct fs *fs)
+static int walk_from(struct files *f, struct fs *fs, int fd)
 {
-	char * const roots[] = { (char *)fs->path, NULL };
-	FTS *fts = fts_open(roots, FTS_PHYSICAL | FTS_XDEV, NULL);
-	int err = 0;
+	char root[40], * const roots[] = { root, NULL };
+	int err = 0, from;
 	FTSENT *e;
+	FTS *fts;
 
+	from = snprintf(root, sizeof(root), "/proc/self/fd/%d/", fd) - 1;
+	fts = fts_open(roots, FTS_PHYSICAL | FTS_XDEV, NULL);
 	if (!fts)
 		return errno;
 	while (fs->left) {
@@ -289,12 +318,23 @@ static int walk(struct files *f, struct fs *fs)
 		if (e->fts_info == FTS_DNR || e->fts_info == FTS_DP ||
 		    e->fts_info == FTS_ERR || e->fts_info == FTS_NS)
 			continue;
-		look_at(fs, e);
+		look_at(fs, e, e->fts_path + from);
 		if (!(f->seen++ & 1023))
 			progress("%s: %llu files", fs->device,
 				 (unsigned long long)f->seen);
 	}
 	fts_close(fts);
+	return err;
+}
+
+static int walk(struct files *f, struct fs *fs)
+{
+	int fd = open_alone(f, fs), err;
+
+	if (fd < 0)
+		return -fd;
+	err = walk_from(f, fs, fd);
+	close(fd);
 	return err;
 }
 

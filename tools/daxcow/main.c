@@ -52,7 +52,7 @@ static const struct command commands[] = {
 	  "say which pool is on a device, as udev reads it" },
 	{ "start", cmd_start, 1, 2, "ArweDc", "DEVICE [POOL]",
 	  "make the pool on DEVICE usable as POOL (default: its label)" },
-	{ "grow", cmd_grow, 1, 1, "", "POOL",
+	{ "grow", cmd_grow, 1, 1, "b", "POOL",
 	  "let a started pool have all of its device, which was made larger" },
 	{ "stop", cmd_stop, 1, 1, "", "POOL",
 	  "deactivate all volumes of a pool, then the pool" },

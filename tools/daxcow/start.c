@@ -3,7 +3,6 @@
  * A pool's device: daxcow start, stop.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -38,7 +37,7 @@ static void describe_features(const struct args *a, char *params, size_t size)
 	}
 }
 
-static void pool_uuid(const struct daxcow_super *super, char uuid[DM_ID_SIZE])
+void pool_uuid(const struct daxcow_super *super, char uuid[DM_ID_SIZE])
 {
 	char text[UUID_STR_LEN];
 
@@ -249,100 +248,6 @@ int cmd_start(const struct args *a)
 		return rc;
 	rc = start(a, &m);
 	media_close(&m);
-	return rc;
-}
-
-/* In sectors. */
-static int length_of_device(const char *params, u64 *length)
-{
-	unsigned int major, minor;
-	char path[64];
-	FILE *f;
-	int n;
-
-	if (sscanf(params, "%u:%u", &major, &minor) != 2)
-		return -EINVAL;
-	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/size", major, minor);
-	f = fopen(path, "re");
-	if (!f)
-		return -errno;
-	n = fscanf(f, "%" SCNu64, length);
-	fclose(f);
-	return n == 1 ? 0 : -EIO;
-}
-
-/* A table that the kernel does not resume with must not stay: all would wait for good. */
-static int load_longer(const struct pool *pool, u64 length)
-{
-	struct dm_dev dev = pool->dm;
-	int err, err2;
-
-	dev.length = length;
-	err = dm_reload(&dev);
-	if (!err)
-		return EXIT_DONE;
-	err2 = dm_reload(&pool->dm);
-	if (err2)
-		return fail_errno(-err2, "%s: the pool is suspended, and cannot be resumed",
-				  pool->dm.name);
-	return fail_errno(-err, "%s: the pool cannot grow while it is started, so stop it and start it again; dmesg says why",
-			  pool->dm.name);
-}
-
-/* What one that was killed has begun. */
-static int finish_growing(struct pool *pool)
-{
-	int err = dm_resume(pool->dm.name);
-
-	if (!err)
-		err = dm_table(pool->dm.name, &pool->dm);
-	return err ? fail_errno(-err, "%s: cannot resume the pool", pool->dm.name) : EXIT_DONE;
-}
-
-static int grow(const struct args *a, const struct pool *pool)
-{
-	static const struct column columns[] = {
-		{ "name", "Name", COLUMN_TEXT },
-		{ "size", "Size", COLUMN_BYTES },
-		{ "before", "Before", COLUMN_BYTES },
-		{ }
-	};
-	struct json_object *o;
-	u64 length;
-	int err, rc;
-
-	err = length_of_device(pool->dm.params, &length);
-	if (err)
-		return fail_errno(-err, "%s: cannot find the size of its device",
-				  pool->dm.name);
-	length -= length % (DAXCOW_BLOCK_SIZE >> 9);
-	length = max(length, pool->dm.length);
-	rc = length > pool->dm.length ? load_longer(pool, length) : EXIT_DONE;
-	if (rc)
-		return rc;
-	o = json_object_new_object();
-	json_set_text(o, "name", pool->dm.name);
-	json_set_number(o, "size", length << 9);
-	json_set_number(o, "before", pool->dm.length << 9);
-	return print_record(a, "pool", o, columns);
-}
-
-int cmd_grow(const struct args *a)
-{
-	struct pool pool;
-	int rc;
-
-	rc = pool_open_locked(&pool, a->word[0]);
-	if (rc)
-		return rc;
-	if (pool.dm.pending)
-		rc = finish_growing(&pool);
-	else if (pool.dm.suspended)
-		rc = fail(EXIT_BUSY, "%s is suspended; resume it first (dmsetup resume)",
-			  pool.dm.name);
-	if (!rc)
-		rc = grow(a, &pool);
-	pool_close(&pool);
 	return rc;
 }
 

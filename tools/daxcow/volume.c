@@ -432,6 +432,10 @@ static int resize_volume(const struct args *a, struct pool *pool)
 	size = a->word[2][0] == '+' ? v->size + a->size : a->size;
 	if (size >> DAXCOW_BLOCK_SHIFT > DAXCOW_MAX_VOLUME_BLOCKS)
 		return fail(EXIT_USAGE, TOO_LARGE);
+	/* half of it would be done */
+	if (pool->dm.suspended)
+		return fail(EXIT_BUSY, "%s is suspended; resume it first (dmsetup resume)",
+			    pool->dm.name);
 	rc = volume_find_device(pool, v);
 	if (!rc && is_suspended(v))
 		rc = fail(EXIT_BUSY, "%s/%s is suspended; resume it first (dmsetup resume)",

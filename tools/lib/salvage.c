@@ -557,6 +557,17 @@ static int pop(struct salvage *s)
 	return s->ops->node ? s->ops->node(s->ctx, &n) : 0;
 }
 
+/* Something of the superblock was not there any more; that a device is short is another thing. */
+static bool super_was_lost(const struct salvage *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->fixed_super.nr; i++)
+		if (s->fixed_super.item[i] != DAXCOW_NODE_SLOTS + DAXCOW_BAD_TRUNCATED)
+			return true;
+	return false;
+}
+
 static int walk_all(struct salvage *s)
 {
 	const unsigned int i = DAXCOW_SLOT_DIRECTORY;
@@ -568,8 +579,11 @@ static int walk_all(struct salvage *s)
 	push(s, DAXCOW_SUPER_BLOCK, KIND_DIR, DIR_ROOT_LEVEL);
 	top->index = i;
 	top->end = i + 1;
+	/* that there are no volumes is not believed beside words that were lost */
 	if (top->unreadable & 1 << i / SECTOR_WORDS)
 		ret = tell_lost_ids(s, 0, DAXCOW_BAD_READ, i, 1, 0);
+	else if (!top->content[i] && super_was_lost(s))
+		ret = tell_lost_ids(s, 0, DAXCOW_BAD_CHECK, i, 1, 0);
 	while (s->depth && !ret) {
 		struct frame *f = &s->frame[s->depth - 1];
 
