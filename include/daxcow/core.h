@@ -193,9 +193,10 @@ int daxcow_set_trans(struct daxcow_pool *pool, u64 old, u64 new);
  * @nr_pinned:	their number
  * @ready:	asked under the pool's lock when all but the publishing is done:
  *		whether the origin may still be shared. Anything but 0 is what
- *		daxcow_snapshot() returns, and there is no snapshot. As write access
- *		is handed out under the same lock, nobody gets any between a yes
- *		and the snapshot. Must not call back; may be NULL
+ *		daxcow_snapshot() returns, and there is no snapshot. Nobody gets write
+ *		access between a yes and the snapshot but who had noted before that
+ *		it is asked, and is seen here: see daxcow_provision(). Must not call
+ *		back; may be NULL
  * @arg:	for @ready
  */
 struct daxcow_volume_desc {

@@ -682,6 +682,40 @@ static void merge_begins(void **state)
 	assert_true(space_gen(r->pool, where(r, 0, 0)) >= generation);
 }
 
+static u64 slack;
+
+/* All that the volume has is unmapped meanwhile, its tree is a low one, and others write. */
+static void tree_becomes_low(void)
+{
+	u64 block, i;
+
+	assert_int_equal(daxcow_discard(rig->vol[0], 0, DAXCOW_MAX_VOLUME_BLOCKS), 0);
+	write_b();
+	for (i = 0; daxcow_room(rig->pool) > slack; i++)
+		assert_int_equal(daxcow_provision(rig->vol[3], i, 1, &block), 1);
+}
+
+/* There is space for it, or there is not: what was taken for it is not in its way. */
+static void tree_becomes_low_and_no_space(void **state)
+{
+	u64 high = DAXCOW_MAX_VOLUME_BLOCKS - 2;
+	struct rig *r = *state;
+	int ret;
+
+	make(r, 0, 3);
+	assert_int_equal(daxcow_open(r->pool, 3, &r->vol[3]), 0);
+	for (slack = 0; slack < 3 * DAXCOW_MAX_LEVEL; slack++) {
+		assert_int_equal(put(r, 0, high, 'a'), 0);
+		begin(r, tree_becomes_low, 1);
+		ret = put(r, 0, high + 1, 'c');
+		done();
+		assert_true(!ret || put(r, 0, high + 1, 'c') == ret);
+		assert_int_equal(daxcow_discard(r->vol[0], 0, DAXCOW_MAX_VOLUME_BLOCKS), 0);
+		assert_int_equal(daxcow_discard(r->vol[3], 0, DAXCOW_MAX_VOLUME_BLOCKS), 0);
+		drain(r);
+	}
+}
+
 /* Who writes fails once, and the block is shared by then. */
 static unsigned int failed;
 
@@ -734,6 +768,7 @@ int main(void)
 		CASE(verify_waits),
 		CASE(merge_begins),
 		CASE(fill_is_refused),
+		CASE(tree_becomes_low_and_no_space),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -532,13 +532,23 @@ static void snapshots_leave_the_reserve(void **state)
 	u64 block, i;
 
 	own(r, 0, 0);
+	own(r, 0, 1);
 	for (i = 1; daxcow_room(r->pool) > DAXCOW_DIR_LEVEL + 12; i++)
 		daxcow_provision(r->vol[0], i, 1, &block);
 	for (i = 0; i < 8; i++)
 		d[i].id = 5 + i * (DAXCOW_MAX_ID / 8);
 	assert_int_equal(daxcow_snapshot(r->pool, d, 8), -ENOSPC);
-	assert_int_equal(daxcow_snapshot(r->pool, d, 1), 0);
+	/* there is room for those that are in one table */
+	for (i = 0; i < 7; i++)
+		d[i].id = 8 + i;
+	assert_int_equal(daxcow_snapshot(r->pool, d, 7), 0);
 	assert_true(info_of(r).nr_free >= info_of(r).reserve);
+	/* what is wrong is told, and not that there would be no space for it */
+	while (daxcow_room(r->pool))
+		assert_int_equal(daxcow_provision(r->vol[0], i++, 1, &block), 1);
+	assert_int_equal(daxcow_snapshot(r->pool, d, 2), -EEXIST);
+	d[0] = (struct daxcow_volume_desc) { .id = 20, .origin = 99 };
+	assert_int_equal(daxcow_snapshot(r->pool, d, 1), -ENOENT);
 }
 
 /* There is a free chunk, which has to be left; a block is written instead. */

@@ -226,9 +226,9 @@ static int publish_copy(struct daxcow_pool *pool, const struct dir_change *c,
 			unsigned int nr)
 {
 	struct dir_copy copy = { .nr = 0 };
+	u64 root = 0, room = 0;
 	struct entry e;
 	unsigned int i;
-	u64 root = 0;
 	int ret;
 
 	ret = copy_alloc(&copy, nr);
@@ -241,6 +241,11 @@ static int publish_copy(struct daxcow_pool *pool, const struct dir_change *c,
 				DAXCOW_DIR_LEVEL, &root);
 	for (i = 0; i < nr && !ret; i++)
 		ret = copy_path(pool, &copy, root, &c[i]);
+	/* those that are replaced become free; others are not for the reserve to pay */
+	for (i = 0; i < copy.nr; i++)
+		room += !!copy.old[i];
+	if (!ret && pool->nr_free + room < pool->reserve)
+		ret = -ENOSPC;
 	if (ret) {
 		for (i = 0; i < copy.nr; i++)
 			space_free(pool, copy.node[i]);

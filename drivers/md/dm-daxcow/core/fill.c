@@ -160,6 +160,9 @@ static int look_again(struct daxcow_pool *pool, struct change *c, bool whole,
 		return CHANGE_AGAIN;
 	*c->t = volume_tree(vol);
 	ret = change_find_to_map(pool, c->t, c->vblk, &c->at);
+	/* what has been taken already may be what there is no space for */
+	if (ret == -ENOSPC)
+		return CHANGE_AGAIN;
 	if (ret)
 		return ret;
 	if (c->at.level < c->target)

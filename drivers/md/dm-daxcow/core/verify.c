@@ -31,10 +31,12 @@ static bool block_same(struct daxcow_pool *a, struct daxcow_pool *b, u64 block)
 
 /*
  * Each entry of a node, or of a record, is among the owners of what it names. Of a node
- * their number is known.
+ * their number is known, and one that somebody has left who may still look is marked, as
+ * own_granted() relies on.
  */
 static bool node_known(struct daxcow_pool *pool, u64 block, enum kind kind)
 {
+	const struct node *node = desc_node(space_desc(pool, block));
 	unsigned int i = 0, end = DAXCOW_NODE_ENTRIES, used = 0;
 	int level = kind - KIND_NODE;
 	struct entry e;
@@ -55,7 +57,9 @@ static bool node_known(struct daxcow_pool *pool, u64 block, enum kind kind)
 			return false;
 		used++;
 	}
-	return kind == KIND_RECORD || used == desc_node(space_desc(pool, block))->used;
+	return kind == KIND_RECORD ||
+	       (used == node->used &&
+		(node->count != 1 || node->left <= pool->ended || node->stale));
 }
 
 static int compare(struct daxcow_pool *pool, struct daxcow_pool *again,

@@ -186,9 +186,6 @@ static int snapshot_locked(struct daxcow_pool *pool, struct daxcow_record *r,
 	unsigned int i, j;
 	int ret = 0;
 
-	/* the directory grows when all are published, and each is asked for by itself */
-	if (!space_room(pool, nr * (DAXCOW_DIR_LEVEL + 2ULL)))
-		return -ENOSPC;
 	for (i = 0; i < nr; i++) {
 		for (j = 0; j < i; j++)
 			if (d[i].id == d[j].id)
@@ -430,7 +427,8 @@ static int resize_locked(struct daxcow_pool *pool, struct daxcow_record *r,
 		owner_del(pool, root_slot(record), root);
 	put_record(pool, record);
 	if (vol) {
-		WRITE_ONCE(vol->root_slot, root_slot(c.record));
+		/* who comes there without the lock sees what is in it */
+		smp_store_release(&vol->root_slot, root_slot(c.record));
 		vol->size = size;
 	}
 	return 0;
