@@ -77,7 +77,8 @@ struct daxcow_volume {
  * struct daxcow_pool - a loaded pool
  * @lock:	everything below that is not constant, and all tables
  * @seq:	who has read some of that without the lock tells by it whether somebody
- *		had the lock meanwhile
+ *		had the lock meanwhile. Who has it may sleep, so nobody waits for it to
+ *		become even: he takes the lock
  * @base:	memory of block 0
  * @pad:	blocks by which chunk 0 begins before block 0
  * @read_only:	nothing may be changed; but for a delete when it is @unknown
