@@ -25,16 +25,22 @@ static void loads(void)
 	somebody();
 }
 
-/* Provision @vblk, while @fn is done before word @k; false: there are not so many. */
-static bool meanwhile(struct rig *r, u64 vblk, unsigned int k, void (*fn)(void), u64 *block)
+/* @fn is done before word @k. */
+static void interrupt(struct rig *r, unsigned int k, void (*fn)(void))
 {
-	long n;
-
 	rig = r;
 	somebody = fn;
 	nr_loads = 0;
 	when = k;
 	before_load = loads;
+}
+
+/* Provision @vblk, while @fn is done before word @k; false: there are not so many. */
+static bool meanwhile(struct rig *r, u64 vblk, unsigned int k, void (*fn)(void), u64 *block)
+{
+	long n;
+
+	interrupt(r, k, fn);
 	n = daxcow_provision(r->vol[0], vblk, 1, block);
 	if (before_load) {
 		before_load = NULL;
@@ -483,11 +489,7 @@ static void failure_between(void **state)
 
 	for (k = 0; k < 4; k++) {
 		was = given(r);
-		rig = r;
-		somebody = bad_comes;
-		nr_loads = 0;
-		when = k;
-		before_load = loads;
+		interrupt(r, k, bad_comes);
 		assert_int_equal(daxcow_provision(r->vol[0], VBLK, 1, &got), -EIO);
 		assert_null(before_load);
 		assert_int_equal(daxcow_discard(r->vol[0], VBLK, 1), 0);

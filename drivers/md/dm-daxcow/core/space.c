@@ -266,7 +266,8 @@ static void chunks_replace(struct daxcow_pool *pool, struct chunk *chunks,
 	older->epoch = reclaim_left(pool);
 	older->next = pool->older;
 	pool->older = older;
-	WRITE_ONCE(pool->chunks, chunks);
+	/* with what is in them */
+	smp_store_release(&pool->chunks, chunks);
 }
 
 /* Add blocks; pool->nr_blocks is set by this. Returns 0, -ENOMEM. */
