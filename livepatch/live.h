@@ -86,7 +86,7 @@ extern struct klp_func live_fs_dax[], live_dax_super[], live_mm_truncate[],
 /* ---- what the files in overlay/ call ---- */
 
 /* XFS is there when one of its files is written to. */
-extern const struct iomap_ops xfs_dax_rw_iomap_ops;
+const struct iomap_ops *xfs_dax_rw_iomap_ops(struct inode *inode);
 
 /*
  * All tasks are in the new code, and none is going back to the old one, or may be

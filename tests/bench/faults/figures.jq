@@ -91,10 +91,9 @@ def compared($what; $a; $b; $most): off($a; $b) as $off
 	| { row: .name, what: $what, of: $a, to: $b, off: $off, most: $most,
 		holds: ($off != null and $off <= $most) };
 
-# XFS without daxcow, in percent. What takes more than the others does so for a reason, see
-# docs/speed.md: the copy is flushed; one call of a replaced function and what two patches
-# add are 6 % of a write of 4 KiB.
-def xfs_most: { "2 MiB write fault, CoW": 6, "O_DIRECT write, own": 6 }[.name] // 3;
+# XFS without daxcow, in percent. The copy of 2 MiB takes more: it is flushed, which the
+# stock kernel leaves out, and loses the copy when the power fails. See docs/speed.md.
+def xfs_most: if .name == "2 MiB write fault, CoW" then 6 else 3 end;
 
 def comparisons($k): [
 	range($k.live.rows | length) as $i | $k.live.rows[$i] as $live
