@@ -251,6 +251,8 @@ u32 space_gen(struct daxcow_pool *pool, u64 block);
 
 void space_forget_chunks(struct daxcow_pool *pool);
 
+/* ---- when the last one left (epoch.c) ---- */
+
 u32 state_of_epoch(u64 epoch);
 bool state_left(u64 epoch, u64 ended, u32 state);
 void space_forget(struct daxcow_pool *pool, long *work);

@@ -130,3 +130,12 @@ void mores_exit(struct daxcow_pool *pool)
 	}
 	kvfree(m->bucket);
 }
+
+/* In how many ways there are owners: 0 or 1, and more after merges. */
+u32 owner_pairs(struct daxcow_pool *pool, struct entry e)
+{
+	const struct desc *d = entry_desc(pool, e);
+	const struct more *more = more_of(pool, d, more_key(e));
+
+	return !desc_count(d) ? 0 : more ? more->nr + 1 : 1;
+}

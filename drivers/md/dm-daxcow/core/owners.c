@@ -411,15 +411,6 @@ bool owner_del(struct daxcow_pool *pool, u64 slot, struct entry e)
 	return true;
 }
 
-/* In how many ways there are owners: 0 or 1, and more after merges. */
-u32 owner_pairs(struct daxcow_pool *pool, struct entry e)
-{
-	const struct desc *d = entry_desc(pool, e);
-	const struct more *more = more_of(pool, d, more_key(e));
-
-	return !desc_count(d) ? 0 : more ? more->nr + 1 : 1;
-}
-
 /* Data for which that is the same has the same domain, and mostly the same owners. */
 u64 owner_line(struct daxcow_pool *pool, u64 block)
 {
