@@ -63,6 +63,8 @@ static bool piece_is_zero(const struct piece *p)
 	struct bvec_iter iter = p->iter;
 	unsigned int done = 0;
 
+	if (likely(bio_iter_page(p->bio, iter) != ZERO_PAGE(0)))
+		return false;
 	while (done < p->len) {
 		struct bio_vec bv = bio_iter_iovec(p->bio, iter);
 		unsigned int n = min(bv.bv_len, p->len - done);

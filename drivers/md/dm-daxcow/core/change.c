@@ -293,9 +293,13 @@ static int nodes_build(struct daxcow_pool *pool, struct change *c)
 /* The entry that maps c->vblk now: at the target's level, or a chunk above. */
 int change_find_old(struct daxcow_pool *pool, struct change *c)
 {
-	struct place p = c->at;
+	struct place p;
 	int ret = 0;
 
+	c->old = c->at.e;
+	if (c->at.level <= c->target || c->old.type != DAXCOW_ENTRY_NODE)
+		return 0;
+	p = c->at;
 	while (!ret && p.level > c->target && p.e.type == DAXCOW_ENTRY_NODE)
 		ret = tree_step(pool, &p, c->vblk);
 	c->old = p.e;
@@ -346,18 +350,18 @@ int change_apply(struct daxcow_pool *pool, struct change *c)
 	int ret;
 
 	delta_of(pool, c);
-	ret = nodes_alloc(pool, c);
-	if (ret)
-		return ret;
-	ret = nodes_build(pool, c);
-	if (ret)
-		return ret;
-	if (c->at.level > c->target)
+	if (c->at.level > c->target) {
+		ret = nodes_alloc(pool, c);
+		if (!ret)
+			ret = nodes_build(pool, c);
+		if (ret)
+			return ret;
 		e = (struct entry) {
 			.type = DAXCOW_ENTRY_NODE,
 			.level = c->at.level - 1,
 			.block = c->node[c->at.level - 1],
 		};
+	}
 	raw = e.type == DAXCOW_ENTRY_NONE ? 0 :
 	      entry_encode(&pool->crc, c->at.slot, e);
 	pm_fence();					/* P1 */
@@ -367,7 +371,7 @@ int change_apply(struct daxcow_pool *pool, struct change *c)
 		node = desc_node(space_desc(pool, slot_block(c->at.slot)));
 		node->used += !!raw - (c->at.e.type != DAXCOW_ENTRY_NONE);
 	}
-	usage_add(pool, c->t->root_slot, c->vblk, c->at.slot, &c->delta);
+	usage_add(&c->at, &c->delta);
 	own_new(pool, c);
 	disown_old(pool, c);
 	return 0;
@@ -437,6 +441,7 @@ int change_find(struct daxcow_pool *pool, const struct tree *t, u64 vblk,
 		return ret;
 	p->slot = t->root_slot;
 	p->shared = false;
+	p->top = -1;
 	if (p->e.type == DAXCOW_ENTRY_NONE) {
 		if (t->size && t->size - 1 > last)
 			last = t->size - 1;
@@ -449,11 +454,13 @@ int change_find(struct daxcow_pool *pool, const struct tree *t, u64 vblk,
 		p->level = ROOT_LEVEL;
 		return 0;
 	}
+	p->top = p->e.level;
 	while (!ret && p->e.type == DAXCOW_ENTRY_NODE) {
 		struct node *node = desc_node(space_desc(pool, p->e.block));
 
 		if (!node_own(pool, node))
 			break;
+		p->way[p->e.level] = node;
 		if (unlikely(node->stale))
 			ret = reclaim_refresh(pool, node);
 		if (!ret)

@@ -52,14 +52,14 @@ void entry_crc_init(struct entry_crc *crc, const u8 *uuid)
 				*crc_entry(crc, pos, byte & -byte);
 }
 
-static u16 crc_slot(const struct entry_crc *crc, u64 slot)
+static inline u16 crc_slot(const struct entry_crc *crc, u64 slot)
 {
 	return crc->slot[0][slot & 255] ^ crc->slot[1][slot >> 8 & 255] ^
 	       crc->slot[2][slot >> 16 & 255] ^ crc->slot[3][slot >> 24 & 255] ^
 	       crc->slot[4][slot >> 32 & 255] ^ crc->slot[5][slot >> 40 & 255];
 }
 
-static u16 crc_value(const struct entry_crc *crc, u64 v)
+static inline u16 crc_value(const struct entry_crc *crc, u64 v)
 {
 	return crc->value[0][v & 255] ^ crc->value[1][v >> 8 & 255] ^
 	       crc->value[2][v >> 16 & 255] ^ crc->value[3][v >> 24 & 255] ^

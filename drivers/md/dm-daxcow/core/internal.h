@@ -316,12 +316,17 @@ void bad_exit(struct daxcow_pool *pool);
  *		entry
  * @shared:	a node above it is not this volume's own
  * @e:		decoded; type NONE when it is 0
+ * @way:	of change_find(): the nodes that were passed, from level @level to @top; while
+ *		the lock is held
+ * @top:	of change_find(): the root node's level, or less than @level
  */
 struct place {
 	u64 slot;
 	int level;
 	bool shared;
 	struct entry e;
+	struct node *way[DAXCOW_MAX_LEVEL + 1];
+	int top;
 };
 
 static inline u64 root_slot(u64 record)
@@ -374,8 +379,17 @@ static inline void usage_node_add(struct node *node, const struct usage_delta *d
 	node->known &= d->known;
 }
 
-void usage_add(struct daxcow_pool *pool, u64 root_slot, u64 vblk, u64 slot,
-	       const struct usage_delta *d);
+/* Add what a change at @at does to the nodes on the way to it. */
+static inline void usage_add(const struct place *at, const struct usage_delta *d)
+{
+	int level;
+
+	if (!d->mapped && !d->huge && d->known)
+		return;
+	for (level = at->level; level <= at->top; level++)
+		usage_node_add(at->way[level], d);
+}
+
 void usage_forget(struct daxcow_pool *pool, u64 block);
 
 #include "change.h"

@@ -378,7 +378,8 @@ int space_alloc(struct daxcow_pool *pool, enum kind kind, u64 *block)
 		return ret;
 	*block = chunk_block(pool, c) + w;
 	if (kind == KIND_DATA) {
-		space_touch(pool, *block, 1);
+		pool->gen_used = true;
+		s->desc[w].gen = pool->gen;
 		desc_set_state(&s->desc[w], STATE_CLAIMED);
 	}
 	return 0;

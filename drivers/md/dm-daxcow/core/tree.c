@@ -19,8 +19,12 @@ int level_for(u64 vblk)
 	return level;
 }
 
-static bool entry_legal(struct entry e, int level)
+static inline bool entry_legal(const struct daxcow_pool *pool, u64 raw, struct entry e,
+			       int level)
 {
+	if (raw & DAXCOW_ENTRY_RSVD_MASK || !e.block ||
+	    e.block >= READ_ONCE(pool->nr_blocks))
+		return false;
 	if (e.type == DAXCOW_ENTRY_NODE)
 		return level == ROOT_LEVEL ? e.level <= DAXCOW_MAX_LEVEL :
 					     e.level == level - 1;
@@ -30,10 +34,7 @@ static bool entry_legal(struct entry e, int level)
 /* Whether an entry whose check is right may be in a node of @level. */
 bool tree_legal(const struct daxcow_pool *pool, u64 raw, int level)
 {
-	struct entry e = entry_decode(raw);
-
-	return !(raw & DAXCOW_ENTRY_RSVD_MASK) && entry_legal(e, level) &&
-	       e.block && e.block < READ_ONCE(pool->nr_blocks);
+	return entry_legal(pool, raw, entry_decode(raw), level);
 }
 
 /*
@@ -52,7 +53,7 @@ int tree_load(struct daxcow_pool *pool, u64 slot, int level, struct entry *e)
 	*e = entry_decode(raw);
 	if (!raw)
 		return 0;
-	return entry_check(&pool->crc, slot, raw) && tree_legal(pool, raw, level) ?
+	return entry_check(&pool->crc, slot, raw) && entry_legal(pool, raw, *e, level) ?
 	       0 : -EUCLEAN;
 }
 

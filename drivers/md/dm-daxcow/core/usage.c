@@ -56,21 +56,6 @@ static int node_count(struct daxcow_pool *pool, u64 block, int level, long *work
 	return 0;
 }
 
-/* Add what a change does to nodes that are there, from the root to where it is made. */
-void usage_add(struct daxcow_pool *pool, u64 root_slot, u64 vblk, u64 slot,
-	       const struct usage_delta *d)
-{
-	struct place p = { .slot = root_slot, .level = ROOT_LEVEL };
-	int ret = tree_load(pool, root_slot, ROOT_LEVEL, &p.e);
-
-	if (!d->mapped && !d->huge && d->known)
-		return;
-	while (!ret && p.slot != slot && p.e.type == DAXCOW_ENTRY_NODE) {
-		usage_node_add(desc_node(space_desc(pool, p.e.block)), d);
-		ret = tree_step(pool, &p, vblk);
-	}
-}
-
 /* What is below a node has been changed from elsewhere. */
 void usage_forget(struct daxcow_pool *pool, u64 block)
 {
