@@ -87,6 +87,14 @@ extern struct klp_func live_fs_dax[], live_dax_super[], live_mm_truncate[],
 
 /* XFS is there when one of its files is written to. */
 const struct iomap_ops *xfs_dax_rw_iomap_ops(struct inode *inode);
+extern const struct iomap_ops xfs_dax_write_iomap_ops;
+
+/* XFS zeroes and unshares with its own, which end what they have not begun. */
+static inline const struct iomap_ops *live_write_ops(const struct inode *inode,
+						     const struct iomap_ops *ops)
+{
+	return inode->i_sb->s_magic == XFS_SUPER_MAGIC ? &xfs_dax_write_iomap_ops : ops;
+}
 
 /*
  * All tasks are in the new code, and none is going back to the old one, or may be
