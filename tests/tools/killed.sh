@@ -86,6 +86,20 @@ killed running "grow tank" grow tank
 expect 0 grow tank --json
 [ "$(jq .pool.before out)" = $((96 << 20)) ] || failed "not grown: $(cat out)"
 
+# a table that waits may be somebody's who has not resumed yet: only grow takes it
+for n in 1 2 3 4; do
+	fresh
+	FAKE_DM_KILL=$n "$daxcow" grow tank >out 2>err
+	waits=$(ls dm/tank.pending* 2>/dev/null)
+	[ -z "$waits" ] || break
+done
+[ -n "$waits" ] || failed "grow was killed, and no table waits"
+expect 0 create tank z --size 1M
+expect 0 list tank
+[ "$(ls dm/tank.pending*)" = "$waits" ] || failed "somebody's table was resumed"
+expect 0 grow tank
+[ -z "$(ls dm/tank.pending* 2>/dev/null)" ] || failed "a table waits still"
+
 # a start that was killed can be finished by another name
 fresh
 expect 0 stop tank

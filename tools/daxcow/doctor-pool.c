@@ -294,7 +294,7 @@ static int look_at_pool(const struct dm_dev *dev, void *arg)
 	if (dev->suspended) {
 		e->suspended = true;
 		doctor_found(e->d, SEVERITY_WARNING, "pool-suspended", dev->name,
-			     "dmsetup resume, when whoever has suspended it is done",
+			     "dmsetup resume, when whoever has suspended it is done; daxcow grow, when that was one that was killed",
 			     "the pool is suspended: no volume can be activated");
 		return 0;
 	}

@@ -5,7 +5,8 @@
  * The kernel takes a longer table when the pool is resumed, if it can. What it cannot take
  * is in place all the same, and the pool suspended: then the former one is loaded again. A
  * run that was killed in between has left the pool so, or with a longer table that waits.
- * That is told by the size that the pool itself has, and put right by whoever comes next.
+ * The next run of grow puts that right, and no other command: it cannot be told from a
+ * table that somebody is loading with dmsetup.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -60,7 +61,7 @@ static int load_table(const struct pool *pool, u64 length)
 	return dm_reload(&dev);
 }
 
-int pool_finish_growing(struct pool *pool)
+static int finish_killed(struct pool *pool)
 {
 	u64 length;
 	int rc, err;
@@ -140,12 +141,13 @@ int cmd_grow(const struct args *a)
 	rc = pool_open_locked(&pool, a->word[0]);
 	if (rc)
 		return rc;
-	if (pool.dm.suspended)
+	rc = finish_killed(&pool);
+	if (!rc && pool.dm.suspended)
 		rc = fail(EXIT_BUSY, "%s is suspended; resume it first (dmsetup resume)",
 			  pool.dm.name);
-	else if (pool_read_only(&pool))
+	else if (!rc && pool_read_only(&pool))
 		rc = fail(EXIT_FAILED, "%s is read-only, and does not grow", pool.dm.name);
-	else
+	if (!rc)
 		rc = grow(a, &pool);
 	pool_close(&pool);
 	return rc;

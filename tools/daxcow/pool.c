@@ -290,8 +290,6 @@ int pool_open_locked(struct pool *pool, const char *name)
 	rc = pool_open(pool, name);
 	pool->lock = lock;
 	pool->tidy = true;
-	if (!rc)
-		rc = pool_finish_growing(pool);
 	if (rc)
 		pool_close(pool);
 	return rc;

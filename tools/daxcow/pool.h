@@ -56,8 +56,6 @@ int pool_find(struct pool *pool, const char *name);
 int pool_open(struct pool *pool, const char *name);
 /* The device-mapper uuid of the pool with that superblock. */
 void pool_uuid(const struct daxcow_super *super, char uuid[DM_ID_SIZE]);
-/* What a run of grow that was killed has left, with the lock; says what is wrong. */
-int pool_finish_growing(struct pool *pool);
 int pool_open_locked(struct pool *pool, const char *name);
 /* Give up the lock, which keeps the pool's device open, and what is reserved. */
 void pool_unlock(struct pool *pool);
