@@ -80,16 +80,19 @@ static void die(int status, const char *fmt, ...)
 	va_end(ap);
 	printf(" (last: %s, errno %s)\n", last, strerror(errno));
 	fflush(stdout);
+	/* what that had to say */
+	snprintf(last, sizeof(last), "sed 's/^/FAILED: /' /tmp/said.%d", getpid());
+	status = system(last) ? 2 : status;
 	_exit(status);
 }
 
 #define must(x) do { if (!(x)) die(2, "%s", #x); } while (0)
 
-/* Its exit status. */
+/* Its exit status; its standard error is for die(). */
 __attribute__((format(printf, 1, 2)))
 static int shell(const char *fmt, ...)
 {
-	char cmd[300];
+	char cmd[300], all[400];
 	va_list ap;
 	int ret;
 
@@ -97,7 +100,8 @@ static int shell(const char *fmt, ...)
 	vsnprintf(cmd, sizeof(cmd), fmt, ap);
 	va_end(ap);
 	snprintf(last, sizeof(last), "%s", cmd);
-	ret = system(cmd);
+	snprintf(all, sizeof(all), "exec 2>/tmp/said.%d; %s", getpid(), cmd);
+	ret = system(all);
 	return WIFEXITED(ret) ? WEXITSTATUS(ret) : -1;
 }
 
@@ -394,7 +398,7 @@ static void take_snapshot(unsigned int from, unsigned int to)
 	t->from = from;
 	copy_cells(t->now, l->slot[from].now);
 	t->state = CREATING;
-	ret = shell("daxcow snapshot pool %s %s 2>/dev/null", l->slot[from].name,
+	ret = shell("daxcow snapshot pool %s %s", l->slot[from].name,
 		    t->name);
 	if (ret) {
 		if (ret != FULL)
@@ -437,7 +441,7 @@ static void roll_back(unsigned int v, unsigned int from)
 	copy_cells(l->slot[v].next, l->slot[from].now);
 	l->slot[v].from = from;
 	l->slot[v].state = ROLLING;
-	ret = shell("daxcow rollback pool %s %s 2>/dev/null", l->slot[v].name,
+	ret = shell("daxcow rollback pool %s %s", l->slot[v].name,
 		    l->slot[from].name);
 	if (ret && ret != FULL)
 		die(2, "status %d", ret);
@@ -543,7 +547,7 @@ static void fill_once(void)
 	pid_t pid;
 	int fd;
 
-	if (shell("daxcow create pool fill --size 1G 2>/dev/null"))
+	if (shell("daxcow create pool fill --size 1G"))
 		return;
 	activate("fill");
 	fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -667,7 +671,7 @@ static void start_new(void)
 	memset(l, 0, sizeof(*l));
 	snprintf(l->slot[0].name, sizeof(l->slot[0].name), "base");
 	must(!shell("daxcow create pool base --size %uM", SNAPSHOT_MIB));
-	must(!shell("daxcow activate pool base >/dev/null && mkfs.xfs -q /dev/mapper/pool-base 2>/dev/null"));
+	must(!shell("daxcow activate pool base >/dev/null && mkfs.xfs -q /dev/mapper/pool-base"));
 	must(!shell("mkdir -p /v/0 && mount -o dax=always /dev/mapper/pool-base /v/0"));
 	for (file = 0; file < WORKERS; file++) {
 		fd = open_file(0, file, O_RDWR | O_CREAT);
