@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * dax-leftover write|store punch|zero|grow FILE CLONE
+ * dax-leftover room FILE CLONE
  *
  * Blocks that a copy-on-write of XFS has begun, but not filled, are in nobody's way: what
  * is zeroed after that reads as zeroes, and not as what a deleted file had there.
@@ -8,6 +9,9 @@
  * write: a write(2) to a reflinked file of which the user's memory ends early.
  * store: a store through a mapping that is aligned to 2 MiB, for which there are blocks,
  *	  but not in one piece.
+ *
+ * room: the same store to each 2 MiB of a file. What is left over of the space that they
+ *	 have asked for is to be seen when the file system is unmounted.
  *
  * Exit status: 0 it does, 1 it does not, 2 could not be tried.
  */
@@ -27,6 +31,8 @@
 
 #define PAGE	4096L
 #define HUGE	(2L << 20)
+#define HUGES	32
+#define min(a, b) ((a) < (b) ? (a) : (b))
 #define must(x)	do { if (!(x)) err(2, "line %d: %s", __LINE__, #x); } while (0)
 
 static char buf[4 * HUGE];
@@ -49,12 +55,13 @@ static void write_short(int fd, off_t pos)
 	must(pwrite(fd, p, 32 * PAGE, pos) == 2 * PAGE);
 }
 
-static void store(int fd)
+static void store(int fd, off_t pos)
 {
 	uintptr_t at = (uintptr_t)map(2 * HUGE);
 	volatile char *p = (void *)((at + HUGE - 1) & ~(HUGE - 1));
 
-	must(mmap((void *)p, HUGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == p);
+	must(mmap((void *)p, HUGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+		  pos) == p);
 	p[0] = 'n';
 }
 
@@ -63,14 +70,26 @@ static int make(const char *path, const char *clone, off_t size)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
 	int other = open(clone, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	off_t at;
 
 	must(fd >= 0 && other >= 0);
-	memset(buf, 'a', size);
-	must(pwrite(fd, buf, size, 0) == size);
+	memset(buf, 'a', HUGE / 4);
+	for (at = 0; at < size; at += HUGE / 4)
+		must(pwrite(fd, buf, min(size - at, HUGE / 4), at) > 0);
 	must(!fsync(fd));
 	must(!ioctl(other, FICLONE, fd));
 	must(!close(other));
 	return fd;
+}
+
+static int room(const char *path, const char *clone)
+{
+	int fd = make(path, clone, HUGES * HUGE), i;
+
+	for (i = 0; i < HUGES; i++)
+		store(fd, i * HUGE);
+	must(!fsync(fd));
+	return 0;
 }
 
 static int not_zero(int fd, off_t from, off_t to)
@@ -91,15 +110,17 @@ int main(int argc, char **argv)
 	off_t size = HUGE + HUGE / 2, from = 4 * PAGE, to = 24 * PAGE;
 	int fd;
 
+	if (argc == 4 && !strcmp(argv[1], "room"))
+		return room(argv[2], argv[3]);
 	if (argc != 5)
-		errx(2, "usage: dax-leftover write|store punch|zero|grow FILE CLONE");
+		errx(2, "usage: dax-leftover room|(write|store punch|zero|grow) FILE CLONE");
 	if (!strcmp(argv[2], "grow"))
 		size = 4 * PAGE;
 	fd = make(argv[3], argv[4], size);
 	if (!strcmp(argv[1], "write"))
 		write_short(fd, 0);
 	else
-		store(fd);
+		store(fd, 0);
 	if (!strcmp(argv[2], "grow"))
 		must(pwrite(fd, "x", 1, to) == 1);
 	else
