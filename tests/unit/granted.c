@@ -19,7 +19,8 @@ static unsigned int nr_loads, when;
 
 static void loads(void)
 {
-	if (nr_loads++ != when)
+	/* nobody comes to who has the lock */
+	if (rig->pool->seq.sequence & 1 || nr_loads++ != when)
 		return;
 	before_load = NULL;
 	somebody();
@@ -188,7 +189,11 @@ static void neighbour_first(void **state)
 
 	own(r, 0, VBLK + 1);
 	snapshot(r, 0, 1);
+	/* a copy, found, and looked at */
 	own(r, 0, VBLK + 1);
+	own(r, 0, VBLK + 1);
+	own(r, 0, VBLK + 1);
+	assert_int_equal(r->vol[0]->in_vain, 0);
 	assert_int_not_equal(own(r, 0, VBLK), block);
 	/* nobody else has it any more, but DMA */
 	block = where(r, 0, VBLK);
@@ -260,6 +265,57 @@ static void count_loads(void)
 	nr_loads++;
 }
 
+static unsigned int loads_of(struct rig *r, u64 vblk)
+{
+	u64 block;
+
+	before_load = count_loads;
+	nr_loads = 0;
+	assert_int_equal(daxcow_provision(r->vol[0], vblk, 1, &block), 1);
+	before_load = NULL;
+	assert_int_equal(block, where(r, 0, vblk));
+	return nr_loads;
+}
+
+/* The way to a leaf is walked once, until somebody may have come between. */
+static void leaf_is_remembered(void **state)
+{
+	struct rig *r = *state;
+	u64 block = given(r), was, got;
+
+	assert_true(loads_of(r, VBLK) > 1);
+	assert_int_equal(loads_of(r, VBLK), 1);
+	assert_true(leaves_right(r->pool));
+	/* the same place of the list, and other blocks */
+	own(r, 0, VBLK + CHUNK * LEAVES);
+	own(r, 0, VBLK + CHUNK * LEAVES);
+	own(r, 0, VBLK + CHUNK * LEAVES);
+	assert_true(loads_of(r, VBLK) > 1);
+	assert_int_equal(loads_of(r, VBLK), 1);
+	/* another volume's new tables do not matter, but for its root */
+	assert_int_equal(daxcow_create(r->pool, &(struct daxcow_volume_desc) { .id = 1 }), 0);
+	assert_int_equal(daxcow_open(r->pool, 1, &r->vol[1]), 0);
+	own(r, 1, VBLK);
+	own(r, 0, VBLK);
+	own(r, 1, 0);
+	own(r, 1, VBLK * 2);
+	assert_int_equal(loads_of(r, VBLK), 1);
+	/* a table above it fails */
+	block = slot_block(r->vol[0]->root_slot);
+	was = desc_node(space_desc(r->pool, block))->root;
+	assert_int_equal(daxcow_bad_add(r->pool, was), 0);
+	assert_int_equal(daxcow_provision(r->vol[0], VBLK, 1, &got), -EIO);
+	assert_int_equal(daxcow_bad_clear(r->pool, was), 0);
+	assert_true(loads_of(r, VBLK) > 1);
+	/* a snapshot shares the root, not the leaf */
+	own(r, 0, VBLK);
+	assert_int_equal(loads_of(r, VBLK), 1);
+	snapshot(r, 0, 2);
+	assert_true(leaves_right(r->pool));
+	assert_true(loads_of(r, VBLK) > 1);
+	assert_int_not_equal(where(r, 0, VBLK), where(r, 2, VBLK));
+}
+
 /* Who breaks sharing again and again does not look in vain each time. */
 static void not_in_vain(void **state)
 {
@@ -300,21 +356,38 @@ static void snapshot_comes(void)
 	make(rig, 0, 3);
 }
 
-static void each(struct rig *r, void (*fn)(void), void (*check)(struct rig *, u64 was, u64 got))
+/* It has to be walked to. */
+static void forget(struct rig *r)
+{
+	memset(r->vol[0]->leaf, 0, sizeof(r->vol[0]->leaf));
+}
+
+/* Before each word, until there are no more of them. */
+static unsigned int each_word(struct rig *r, bool walk, void (*fn)(void),
+			      void (*check)(struct rig *, u64 was, u64 got))
 {
 	u64 was, got;
 	unsigned int k;
 
 	for (k = 0;; k++) {
 		was = given(r);
+		own(r, 0, VBLK);
+		if (walk)
+			forget(r);
 		if (!meanwhile(r, VBLK, k, fn, &got))
-			break;
+			return k;
 		assert_int_equal(got, where(r, 0, VBLK));
 		assert_false(daxcow_shared(r->pool, got));
 		check(r, was, got);
 	}
+}
+
+static void each(struct rig *r, void (*fn)(void), void (*check)(struct rig *, u64 was, u64 got))
+{
 	/* the root, a node for each level, and the one that was not there */
-	assert_true(k >= 4);
+	assert_true(each_word(r, true, fn, check) >= 4);
+	/* where the leaf is known, its entry */
+	assert_int_equal(each_word(r, false, fn, check), 1);
 }
 
 static void gone(struct rig *r)
@@ -489,6 +562,7 @@ static void failure_between(void **state)
 
 	for (k = 0; k < 4; k++) {
 		was = given(r);
+		forget(r);
 		interrupt(r, k, bad_comes);
 		assert_int_equal(daxcow_provision(r->vol[0], VBLK, 1, &got), -EIO);
 		assert_null(before_load);
@@ -511,6 +585,7 @@ int main(void)
 		CASE(of_what_was_a_chunk),
 		CASE(while_it_is_held),
 		CASE(not_in_vain),
+		CASE(leaf_is_remembered),
 		CASE(snapshot_between),
 		CASE(merge_between),
 		CASE(discard_between),

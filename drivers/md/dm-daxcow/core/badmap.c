@@ -77,6 +77,7 @@ void bad_change(struct daxcow_pool *pool, u64 block, bool set)
 	word = map->bits[block / BITS];
 	WRITE_ONCE(map->bits[block / BITS], set ? word | bit : word & ~bit);
 	pool->nr_bad += set ? 1 : -1;
+	pool_reshape(pool);
 }
 
 /* Load: what the host knows to be bad. Returns 0 or -ENOMEM. */

@@ -59,9 +59,26 @@ struct wait {
 };
 
 /**
+ * struct leaf - where a table of level 0 is
+ * @shape:	pool->shape when all of the way to it was the volume's own
+ * @where:	its block, and below LEAF_AT_BITS what of the volume it maps
+ */
+struct leaf {
+	u64 shape;
+	u64 where;
+};
+
+#define LEAF_AT_BITS	(DAXCOW_NODE_SHIFT * DAXCOW_MAX_LEVEL)
+/* They reach 256 MiB. */
+#define LEAVES		128
+
+/**
  * struct daxcow_volume - one that is open
  * @root_slot:	READ_ONCE: read without the lock
  * @in_vain:	so often own_granted() is not to look; READ_ONCE
+ * @filling:	somebody writes to @leaf; nobody waits for that
+ * @leaf_seq:	odd meanwhile
+ * @leaf:	that own_granted() came to, see there
  */
 struct daxcow_volume {
 	struct daxcow_pool *pool;
@@ -71,6 +88,9 @@ struct daxcow_volume {
 	u32 id;
 	u32 openers;
 	u32 in_vain;
+	u32 filling;
+	seqcount_t leaf_seq;
+	struct leaf leaf[LEAVES];
 };
 
 /**
@@ -89,8 +109,11 @@ struct daxcow_volume {
  * @gen:	the current generation
  * @gen_used:	a block has it
  * @moves:	changes of the reverse map that a walk would not notice, see owner_walk()
+ * @shape:	what was the way to a leaf, and one volume's own, may not be so any more when
+ *		this is another number; not 0. READ_ONCE
  * @older:	former @chunks, until nobody can look at them
  * @turns:	how often the lock was taken
+ * @nr_open:	of @volumes
  * @crowded:	so many turns ago, at most, somebody had to wait for it
  * @sharings:	what has made blocks shared, see fill.c
  * @failures:	how often memory has failed
@@ -137,9 +160,9 @@ struct daxcow_pool {
 	struct wait incoming, ready;
 	struct families families;
 	struct mores mores;
-	u64 nr_nodes, moves;
+	u64 nr_nodes, moves, shape;
 	u64 turns, sharings, failures, nr_apart;
-	u32 crowded;
+	u32 crowded, nr_open;
 	struct node *spare;
 	u32 nr_spare;
 	struct daxcow_volume *volumes;
@@ -177,6 +200,12 @@ static inline void pool_unlock(struct daxcow_pool *pool)
 {
 	raw_write_seqcount_end(&pool->seq);
 	mutex_unlock(&pool->lock);
+}
+
+/* See struct daxcow_pool. */
+static inline void pool_reshape(struct daxcow_pool *pool)
+{
+	WRITE_ONCE(pool->shape, pool->shape + 1);
 }
 
 static inline void *pool_addr(const struct daxcow_pool *pool, u64 block)
@@ -356,6 +385,7 @@ int tree_find(struct daxcow_pool *pool, u64 root_slot, u64 vblk, int level,
 u64 own_run(struct daxcow_pool *pool, const struct place *p, u64 vblk, u64 nr,
 	    u64 *block);
 u64 own_granted(struct daxcow_volume *vol, u64 vblk, u64 nr, u64 *block);
+bool leaves_right(struct daxcow_pool *pool);
 bool chunk_partly_own(struct daxcow_pool *pool, u64 block);
 
 /* ---- how much is mapped (usage.c) ---- */

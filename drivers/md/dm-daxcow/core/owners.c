@@ -45,14 +45,18 @@ u32 desc_count(const struct desc *d)
 	return node ? node->count : d->count;
 }
 
-static inline void count_add(struct desc *d, s64 nr)
+static inline void count_add(struct daxcow_pool *pool, struct desc *d, s64 nr)
 {
 	struct node *node = desc_node(d);
 
-	if (node)
-		node->count += nr;
-	else
+	if (!node) {
 		d->count += nr;
+		return;
+	}
+	/* from now on somebody has it, too, or nobody */
+	if (node->count == 1)
+		pool_reshape(pool);
+	node->count += nr;
 }
 
 /* Entries that lead to a block, by itself or with its chunk. */
@@ -234,7 +238,7 @@ int owner_add(struct daxcow_pool *pool, u64 slot, struct entry e)
 		desc_set_ref(d, slot_block(slot), slot_index(slot), true);
 	if (ret)
 		return ret;
-	count_add(d, 1);
+	count_add(pool, d, 1);
 	if (node && desc_kind(above) == KIND_RECORD)
 		node->root = e.block;
 	return 0;
@@ -305,10 +309,10 @@ unsigned int owner_add_copies(struct daxcow_pool *pool, struct node *node, u64 f
 			continue;
 		d = near_desc(pool, &near, raw);
 		if ((d->a & DESC_AT_MASK) == (same | index)) {
-			count_add(d, 1);
+			count_add(pool, d, 1);
 		} else if ((d->a & DESC_AT_MASK) == (only | index)) {
 			d->a = (d->a & ~DESC_AT_MASK) | same | index;
-			count_add(d, 1);
+			count_add(pool, d, 1);
 		} else if (owner_add_odd(pool, node, from, i, entry_decode(raw))) {
 			break;
 		}
@@ -405,7 +409,7 @@ bool owner_del(struct daxcow_pool *pool, u64 slot, struct entry e)
 	}
 	/* whoever names its blocks by a table from now on has done so to the walk, too */
 	pool->moves += is_chunk(e);
-	count_add(d, -1);
+	count_add(pool, d, -1);
 	if (node && desc_kind(above) == KIND_RECORD)
 		record_leave(pool, node, e.block);
 	return true;
@@ -449,7 +453,7 @@ static int pair_give(struct daxcow_pool *pool, struct entry to, u32 family,
 	else
 		desc_set_ref(d, family, index, false);
 	if (!ret)
-		count_add(d, nr);
+		count_add(pool, d, nr);
 	return ret;
 }
 
@@ -481,7 +485,7 @@ void owner_drop(struct daxcow_pool *pool, struct entry e)
 {
 	struct desc *d = entry_desc(pool, e);
 
-	count_add(d, -(s64)desc_count(d));
+	count_add(pool, d, -(s64)desc_count(d));
 	more_drop(pool, d, more_key(e));
 }
 

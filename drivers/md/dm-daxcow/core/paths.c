@@ -216,8 +216,8 @@ struct search {
 };
 
 /* A step, under the lock. Returns 0, -EAGAIN to go on, -ENOENT, or what @fn did. */
-static int search_step(struct search *s, long work,
-		       int (*fn)(void *arg, const struct daxcow_owner *o), void *arg)
+static noinline_for_stack int search_step(struct search *s, long work,
+					  int (*fn)(void *arg, const struct daxcow_owner *o), void *arg)
 {
 	struct way_up p;
 	int ret = 0;
@@ -239,7 +239,7 @@ static int search_step(struct search *s, long work,
 	return s->any ? 0 : -ENOENT;
 }
 
-static int search_begin(struct search *s, u64 block, enum daxcow_use *use)
+static noinline_for_stack int search_begin(struct search *s, u64 block, enum daxcow_use *use)
 {
 	enum kind kind;
 

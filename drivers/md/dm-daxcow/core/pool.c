@@ -101,6 +101,7 @@ static struct daxcow_pool *pool_alloc(void)
 		return NULL;
 	mutex_init(&pool->lock);
 	seqcount_init(&pool->seq);
+	pool->shape = 1;
 	pool->gen = 1;
 	pool->epoch = 1;
 	pool->scratch = kvzalloc(DAXCOW_BLOCK_SIZE, GFP_KERNEL);
@@ -186,6 +187,7 @@ void daxcow_pool_info(struct daxcow_pool *pool, struct daxcow_pool_info *info)
 	info->dram_bytes = sizeof(*pool) + pool->nr_chunks * sizeof(struct chunk) +
 			   pool->nr_splits * space_split_bytes() +
 			   (pool->nr_nodes + pool->nr_spare) * sizeof(struct node) +
+			   pool->nr_open * sizeof(struct daxcow_volume) +
 			   families_bytes(pool) + pool->mores.bytes +
 			   pool->nr_blocks / 8;
 	memcpy(info->uuid, pool->super->uuid, DAXCOW_UUID_SIZE);

@@ -76,6 +76,8 @@ static int compare(struct daxcow_pool *pool, struct daxcow_pool *again,
 			return differs(report, DAXCOW_BAD_OWNERS, block,
 				       block_owners(pool, block));
 	}
+	if (!leaves_right(pool))
+		return differs(report, DAXCOW_BAD_OWNERS, 0, 0);
 	if (pool->nr_free == again->nr_free &&
 	    pool->nr_data == again->nr_data &&
 	    pool->nr_meta == again->nr_meta &&

@@ -524,8 +524,10 @@ static int open_locked(struct daxcow_pool *pool, u32 id,
 	vol->root_slot = root_slot(record);
 	vol->size = le64_to_cpu(r->size);
 	vol->openers = 1;
+	seqcount_init(&vol->leaf_seq);
 	vol->next = pool->volumes;
 	pool->volumes = vol;
+	pool->nr_open++;
 	return 0;
 }
 
@@ -573,6 +575,7 @@ void daxcow_close(struct daxcow_volume *vol)
 		for (p = &pool->volumes; *p != vol; p = &(*p)->next)
 			;
 		*p = vol->next;
+		pool->nr_open--;
 	}
 	pool_unlock(pool);
 	if (last)
