@@ -277,15 +277,34 @@ static unsigned int loads_of(struct rig *r, u64 vblk)
 	return nr_loads;
 }
 
+/* It has to be walked to. */
+static void forget(struct rig *r)
+{
+	memset(r->vol[0]->leaf, 0, sizeof(r->vol[0]->leaf));
+}
+
 /* The way to a leaf is walked once, until somebody may have come between. */
 static void leaf_is_remembered(void **state)
 {
+	static char bytes[DAXCOW_BLOCK_SIZE];
 	struct rig *r = *state;
 	u64 block = given(r), was, got;
+	struct place p;
 
+	forget(r);
 	assert_true(loads_of(r, VBLK) > 1);
 	assert_int_equal(loads_of(r, VBLK), 1);
 	assert_true(leaves_right(r->pool));
+	/* who has the lock goes by it, too, and remembers it */
+	assert_true(leaf_place(r->vol[0], VBLK, &p));
+	assert_int_equal(p.top, level_for(VBLK));
+	assert_int_equal(p.way[0]->block, slot_block(p.slot));
+	assert_int_equal(p.way[p.top]->count, 1);
+	forget(r);
+	assert_int_equal(daxcow_overwrite(r->vol[0], VBLK, true, fill, bytes), 0);
+	assert_true(leaf_place(r->vol[0], VBLK, &p));
+	assert_true(leaves_right(r->pool));
+	drain(r);
 	/* the same place of the list, and other blocks */
 	own(r, 0, VBLK + CHUNK * LEAVES);
 	own(r, 0, VBLK + CHUNK * LEAVES);
@@ -354,12 +373,6 @@ static void not_in_vain(void **state)
 static void snapshot_comes(void)
 {
 	make(rig, 0, 3);
-}
-
-/* It has to be walked to. */
-static void forget(struct rig *r)
-{
-	memset(r->vol[0]->leaf, 0, sizeof(r->vol[0]->leaf));
 }
 
 /* Before each word, until there are no more of them. */

@@ -436,6 +436,8 @@ int change_find(struct daxcow_pool *pool, const struct tree *t, u64 vblk,
 	u64 last = vblk;
 	int ret;
 
+	if (t->vol && leaf_place(t->vol, vblk, p))
+		return tree_load(pool, p->slot, 0, &p->e);
 	ret = tree_load(pool, t->root_slot, ROOT_LEVEL, &p->e);
 	if (ret)
 		return ret;
@@ -466,6 +468,8 @@ int change_find(struct daxcow_pool *pool, const struct tree *t, u64 vblk,
 		if (!ret)
 			ret = tree_step(pool, p, vblk);
 	}
+	if (!ret && !p->level && t->vol)
+		leaf_note(t->vol, vblk, slot_block(p->slot), pool->shape);
 	return ret;
 }
 

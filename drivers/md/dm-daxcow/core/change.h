@@ -8,11 +8,13 @@
 /**
  * struct tree - what a change works on: a volume's, or a record's that is not
  *		 published yet
+ * @vol:	that is open; or NULL
  * @root_slot:	its root entry
  * @size:	expected size in blocks, or 0
  * @unseen:	not published yet: no reader can have come through it
  */
 struct tree {
+	struct daxcow_volume *vol;
 	u64 root_slot;
 	u64 size;
 	bool unseen;
@@ -81,9 +83,10 @@ int cow_copy(struct daxcow_pool *pool, struct tree *t, u64 vblk);
 int cow_discard(struct daxcow_pool *pool, struct tree *t, u64 *vblk, u64 end,
 		unsigned int most);
 
-static inline struct tree volume_tree(const struct daxcow_volume *vol)
+static inline struct tree volume_tree(struct daxcow_volume *vol)
 {
 	return (struct tree) {
+		.vol = vol,
 		.root_slot = vol->root_slot,
 		.size = vol->size,
 	};

@@ -78,7 +78,7 @@ struct leaf {
  * @in_vain:	so often own_granted() is not to look; READ_ONCE
  * @filling:	somebody writes to @leaf; nobody waits for that
  * @leaf_seq:	odd meanwhile
- * @leaf:	that own_granted() came to, see there
+ * @leaf:	see leaf.c
  */
 struct daxcow_volume {
 	struct daxcow_pool *pool;
@@ -385,6 +385,12 @@ int tree_find(struct daxcow_pool *pool, u64 root_slot, u64 vblk, int level,
 u64 own_run(struct daxcow_pool *pool, const struct place *p, u64 vblk, u64 nr,
 	    u64 *block);
 u64 own_granted(struct daxcow_volume *vol, u64 vblk, u64 nr, u64 *block);
+
+/* ---- where leaves are (leaf.c) ---- */
+
+u64 leaf_known(struct daxcow_volume *vol, u64 vblk, u64 shape);
+void leaf_note(struct daxcow_volume *vol, u64 vblk, u64 block, u64 shape);
+bool leaf_place(struct daxcow_volume *vol, u64 vblk, struct place *p);
 bool leaves_right(struct daxcow_pool *pool);
 bool chunk_partly_own(struct daxcow_pool *pool, u64 block);
 

@@ -27,13 +27,8 @@
  *   Either it sees the note, or pool->seq is seen to be odd, as there is a full barrier
  *   between the two on both sides.
  *
- * Of the tables on the way only the last one differs from one block to the next. It is
- * remembered, with pool->shape, which is another number once any table that had one owner
- * has more, or none, or memory has failed: as long as it is the same nothing has come
- * between the volume and a table that was reached through tables of one owner. (A volume
- * that gets another record or root loses what had been; one that is stale was shared.)
- * pool->shape changes under the lock only, so what is remembered is right at the instant
- * at which the rest is. Who remembers may come late, and then nobody uses it.
+ * The way to the last table is not walked again while it is known that nothing has changed
+ * there: see leaf.c.
  *
  * What is looked at meanwhile may be changing, and what is found makes no sense then, but
  * it is there: who comes to a table or a block through entries is in a read section, and
@@ -240,79 +235,6 @@ static __no_kcsan bool block_granted(struct daxcow_pool *pool, const struct desc
 	       (!chunk->count || desc_state(chunk) == STATE_CLAIMED) &&
 	       !state_left(READ_ONCE(pool->epoch), READ_ONCE(pool->ended),
 			   desc_state(chunk));
-}
-
-/* ---- leaves ---- */
-
-static inline struct leaf *leaf_slot(struct daxcow_volume *vol, u64 vblk)
-{
-	return &vol->leaf[(vblk >> DAXCOW_NODE_SHIFT) % LEAVES];
-}
-
-/* The leaf for @vblk, or 0. */
-static __no_kcsan u64 leaf_known(struct daxcow_volume *vol, u64 vblk, u64 shape)
-{
-	unsigned int seq = raw_read_seqcount(&vol->leaf_seq);
-	const struct leaf *l = leaf_slot(vol, vblk);
-	u64 at = READ_ONCE(l->shape), where = READ_ONCE(l->where);
-
-	if (seq & 1 || at != shape ||
-	    (where & ((1ULL << LEAF_AT_BITS) - 1)) != vblk >> DAXCOW_NODE_SHIFT ||
-	    read_seqcount_retry(&vol->leaf_seq, seq))
-		return 0;
-	return where >> LEAF_AT_BITS;
-}
-
-static __no_kcsan void leaf_note(struct daxcow_volume *vol, u64 vblk, u64 block, u64 shape)
-{
-	struct leaf *l = leaf_slot(vol, vblk);
-
-	if (xchg(&vol->filling, 1))
-		return;
-	raw_write_seqcount_begin(&vol->leaf_seq);
-	WRITE_ONCE(l->shape, shape);
-	WRITE_ONCE(l->where, block << LEAF_AT_BITS | vblk >> DAXCOW_NODE_SHIFT);
-	raw_write_seqcount_end(&vol->leaf_seq);
-	smp_store_release(&vol->filling, 0);
-}
-
-static bool leaf_right(struct daxcow_pool *pool, struct daxcow_volume *vol, u64 vblk)
-{
-	u64 block = leaf_known(vol, vblk, pool->shape);
-	struct place p = { .slot = vol->root_slot };
-	int ret = 0;
-
-	if (!block)
-		return true;
-	ret = tree_load(pool, p.slot, ROOT_LEVEL, &p.e);
-	while (!ret && p.e.type == DAXCOW_ENTRY_NODE) {
-		const struct node *node = desc_node(space_desc(pool, p.e.block));
-
-		if (!node_own(pool, node) || node->stale)
-			return false;
-		if (!p.e.level)
-			return p.e.block == block;
-		ret = tree_step(pool, &p, vblk);
-	}
-	return false;
-}
-
-/* Each leaf that would be taken is that, and on a way that is the volume's own. */
-bool leaves_right(struct daxcow_pool *pool)
-{
-	struct daxcow_volume *vol;
-	unsigned int i;
-	u64 at;
-
-	for (vol = pool->volumes; vol; vol = vol->next) {
-		for (i = 0; i < LEAVES; i++) {
-			at = READ_ONCE(vol->leaf[i].where) & ((1ULL << LEAF_AT_BITS) - 1);
-			if (at % LEAVES == i &&
-			    !leaf_right(pool, vol, at << DAXCOW_NODE_SHIFT))
-				return false;
-		}
-	}
-	return true;
 }
 
 /* From @p on, as own_run(). */
