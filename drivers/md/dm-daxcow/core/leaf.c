@@ -29,7 +29,7 @@ __no_kcsan u64 leaf_known(struct daxcow_volume *vol, u64 vblk, u64 shape)
 {
 	unsigned int seq = raw_read_seqcount(&vol->leaf_seq);
 	const struct leaf *l = leaf_slot(vol, vblk);
-	u64 at = READ_ONCE(l->shape), where = READ_ONCE(l->where);
+	u64 at = READ_ONCE(l->shape), where = smp_load_acquire(&l->where);
 
 	if (seq & 1 || at != shape ||
 	    (where & ((1ULL << LEAF_AT_BITS) - 1)) != vblk >> DAXCOW_NODE_SHIFT ||
@@ -46,7 +46,8 @@ __no_kcsan void leaf_note(struct daxcow_volume *vol, u64 vblk, u64 block, u64 sh
 		return;
 	raw_write_seqcount_begin(&vol->leaf_seq);
 	WRITE_ONCE(l->shape, shape);
-	WRITE_ONCE(l->where, block << LEAF_AT_BITS | vblk >> DAXCOW_NODE_SHIFT);
+	/* who sees where the leaf is sees what others have written there, too */
+	smp_store_release(&l->where, block << LEAF_AT_BITS | vblk >> DAXCOW_NODE_SHIFT);
 	raw_write_seqcount_end(&vol->leaf_seq);
 	smp_store_release(&vol->filling, 0);
 }
