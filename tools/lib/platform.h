@@ -52,13 +52,17 @@ struct seqcount {
 
 static inline void raw_write_seqcount_begin(seqcount_t *s)
 {
-	__atomic_store_n(&s->sequence, s->sequence + 1, __ATOMIC_RELAXED);
+	unsigned int was = __atomic_load_n(&s->sequence, __ATOMIC_RELAXED);
+
+	__atomic_store_n(&s->sequence, was + 1, __ATOMIC_RELAXED);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 }
 
 static inline void raw_write_seqcount_end(seqcount_t *s)
 {
-	__atomic_store_n(&s->sequence, s->sequence + 1, __ATOMIC_RELEASE);
+	unsigned int was = __atomic_load_n(&s->sequence, __ATOMIC_RELAXED);
+
+	__atomic_store_n(&s->sequence, was + 1, __ATOMIC_RELEASE);
 }
 
 static inline unsigned int raw_read_seqcount(const seqcount_t *s)

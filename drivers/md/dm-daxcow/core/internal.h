@@ -76,9 +76,9 @@ struct leaf {
  * struct daxcow_volume - one that is open
  * @root_slot:	READ_ONCE: read without the lock
  * @in_vain:	so often own_granted() is not to look; READ_ONCE
+ * @leaf:	see leaf.c
  * @filling:	somebody writes to @leaf; nobody waits for that
  * @leaf_seq:	odd meanwhile
- * @leaf:	see leaf.c
  */
 struct daxcow_volume {
 	struct daxcow_pool *pool;
@@ -88,9 +88,10 @@ struct daxcow_volume {
 	u32 id;
 	u32 openers;
 	u32 in_vain;
+	struct leaf leaf[LEAVES];
+	/* not where those who only look have to look */
 	u32 filling;
 	seqcount_t leaf_seq;
-	struct leaf leaf[LEAVES];
 };
 
 /**

@@ -15,7 +15,9 @@
  * may be late when he remembers what he has found: that has a former shape, and nobody uses
  * it. One at a time writes; who finds that somebody does goes without.
  *
- * An entry above a leaf that is damaged is not seen by who does not pass it.
+ * Who does not pass the entries above a leaf does not see when one is damaged: what is
+ * written then goes to where it went before, and is not found by who reads. Memory that the
+ * host knows to be bad is another matter, see above.
  */
 #include "internal.h"
 
