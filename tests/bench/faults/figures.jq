@@ -25,6 +25,10 @@ def rows: [
 	["O_DIRECT write, CoW: others", "shared", "direct-write", "rest"],
 	["O_DIRECT write, hole in the file: first in 2 MiB", "hole", "direct-write", "first"],
 	["O_DIRECT write, hole in the file: others", "hole", "direct-write", "rest"],
+	["read fault, own page in 512 MiB", "large", "fault-read", "rest"],
+	["write fault, own page in 512 MiB", "large", "fault-write", "rest"],
+	["O_DIRECT read, own, in 512 MiB", "large", "direct-read", "rest"],
+	["O_DIRECT write, own, in 512 MiB", "large", "direct-write", "rest"],
 	["bio read, own", "bio-own", "direct-read", "rest"],
 	["bio read, shared", "bio-shared", "direct-read", "rest"],
 	["bio read, hole", "bio-hole", "direct-read", "rest"],
@@ -46,7 +50,7 @@ def places: ["volume", "linear", "xfs", "thin", "snapshot"];
 
 # dm-linear shares nothing and has no holes: what it is compared with is the same
 # operation on what it has. Of files with holes it is such a file.
-def alike($state): if $state == "hole" then $state
+def alike($state): if $state == "hole" or $state == "large" then $state
 	elif $state | startswith("bio-") then "bio-own" else "own" end;
 
 def median: sort | .[length / 2 | floor];

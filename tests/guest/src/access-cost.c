@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * access-cost OPERATION PATH [PAGES]
+ * access-cost OPERATION PATH [SLOT]
  * access-cost snapshots POOL ORIGIN FROM TO OPERATION PATH
  * access-cost floor
  *
  * What accesses to scattered pages cost, in nanoseconds, which are instructions in a guest
  * with --icount. PATH, a file or a block device, is taken for slots of 64 KiB, the
- * smallest block of dm-thin, and one page of each slot is accessed: first of one slot in
- * each 2 MiB, then of the others. Prints both as JSON.
+ * smallest block of dm-thin, or of SLOT KiB, and one page of each of 4,096 slots is
+ * accessed: first of one slot in each 2 MiB, then of the others. Prints both as JSON.
  *
  * fault-read, fault-write	the first access through a mapping; 4 KiB at a time
  * fault-upgrade		a store to what has been read through that mapping
@@ -34,10 +34,8 @@
 #include "dm.h"
 
 #define PAGE		4096UL
-#define SLOT		(64UL << 10)
 #define HUGE		(2UL << 20)
 #define SLOTS		4096
-#define PER_HUGE	(HUGE / SLOT)
 /* pages that are written between two snapshots */
 #define BETWEEN		16
 
@@ -54,6 +52,7 @@ static const struct operation {
 static volatile char *map;
 static char *buf;
 static int fd;
+static size_t slot_size = 64UL << 10;
 static uint64_t cost[SLOTS], clock_cost;
 static unsigned int order[SLOTS];
 
@@ -146,7 +145,7 @@ static unsigned int mixed(unsigned int x)
 
 static size_t page_of(unsigned int slot)
 {
-	return slot * SLOT + mixed(slot) % (SLOT / PAGE) * PAGE;
+	return slot * slot_size + mixed(slot) % (slot_size / PAGE) * PAGE;
 }
 
 static void swap(unsigned int *a, unsigned int *b)
@@ -166,11 +165,11 @@ static void shuffle(unsigned int *at, unsigned int nr)
 /* One slot of each 2 MiB comes first. */
 static void choose_order(unsigned int nr)
 {
-	unsigned int regions = nr / PER_HUGE;
+	unsigned int per_huge = HUGE / slot_size, regions = nr / per_huge;
 
 	for (unsigned int i = 0; i < regions; i++)
-		for (unsigned int j = 0; j < PER_HUGE; j++)
-			order[j * regions + i] = i * PER_HUGE + (j + mixed(i)) % PER_HUGE;
+		for (unsigned int j = 0; j < per_huge; j++)
+			order[j * regions + i] = i * per_huge + (j + mixed(i)) % per_huge;
 	shuffle(order, regions);
 	shuffle(order + regions, nr - regions);
 }
@@ -228,7 +227,7 @@ static void prepare(const char *path, unsigned int slots)
 	if (fd < 0)
 		err(2, "%s", path);
 	if (op->mapped)
-		map_file(slots * SLOT, MAP_SHARED);
+		map_file(slots * slot_size, MAP_SHARED);
 	choose_order(slots);
 }
 
@@ -241,7 +240,7 @@ static void measure_clock(void)
 
 static void operate(const char *path, unsigned int slots)
 {
-	unsigned int first = slots / PER_HUGE;
+	unsigned int first = slots * slot_size / HUGE;
 
 	prepare(path, slots);
 	if (!strcmp(op->name, "fault-upgrade"))
@@ -279,13 +278,13 @@ static void floors(void)
 	measure(syscall_empty, SLOTS, true);
 	print("syscall", 0, SLOTS);
 	fd = -1;
-	map_file(SLOTS * SLOT, MAP_PRIVATE | MAP_ANONYMOUS);
-	must(!madvise((char *)map, SLOTS * SLOT, MADV_NOHUGEPAGE));
+	map_file(SLOTS * slot_size, MAP_PRIVATE | MAP_ANONYMOUS);
+	must(!madvise((char *)map, SLOTS * slot_size, MADV_NOHUGEPAGE));
 	choose_order(SLOTS);
 	measure(store, SLOTS, false);
 	printf(",");
 	/* without those that needed a page table */
-	print("anonymous", SLOTS / PER_HUGE, SLOTS - SLOTS / PER_HUGE);
+	print("anonymous", SLOTS * slot_size / HUGE, SLOTS - SLOTS * slot_size / HUGE);
 	measure(copy_past_cache, SLOTS, false);
 	printf(",");
 	print("copy", 0, SLOTS);
@@ -302,11 +301,14 @@ int main(int argc, char **argv)
 		floors();
 	} else if (argc == 8 && !strcmp(argv[1], "snapshots")) {
 		snapshots(argv + 2);
-	} else if (argc == 3) {
+	} else if (argc == 3 || argc == 4) {
+		if (argc == 4)
+			slot_size = strtoul(argv[3], NULL, 10) << 10;
+		must(slot_size >= PAGE && slot_size <= HUGE && !(HUGE % slot_size));
 		choose(argv[1]);
 		operate(argv[2], op->huge ? SLOTS / 4 : SLOTS);
 	} else {
-		errx(2, "usage: access-cost OPERATION PATH");
+		errx(2, "usage: access-cost OPERATION PATH [SLOT]");
 	}
 	return 0;
 }
