@@ -89,7 +89,7 @@ struct daxcow_volume {
 	u32 openers;
 	u32 in_vain;
 	struct leaf leaf[LEAVES];
-	/* not where those who only look have to look */
+	/* who notes a leaf does not take the line with @root_slot from all others */
 	u32 filling;
 	seqcount_t leaf_seq;
 };
@@ -386,6 +386,7 @@ int tree_find(struct daxcow_pool *pool, u64 root_slot, u64 vblk, int level,
 u64 own_run(struct daxcow_pool *pool, const struct place *p, u64 vblk, u64 nr,
 	    u64 *block);
 u64 own_granted(struct daxcow_volume *vol, u64 vblk, u64 nr, u64 *block);
+bool chunk_partly_own(struct daxcow_pool *pool, u64 block);
 
 /* ---- where leaves are (leaf.c) ---- */
 
@@ -393,7 +394,6 @@ u64 leaf_known(struct daxcow_volume *vol, u64 vblk, u64 shape);
 void leaf_note(struct daxcow_volume *vol, u64 vblk, u64 block, u64 shape);
 bool leaf_place(struct daxcow_volume *vol, u64 vblk, struct place *p);
 bool leaves_right(struct daxcow_pool *pool);
-bool chunk_partly_own(struct daxcow_pool *pool, u64 block);
 
 /* ---- how much is mapped (usage.c) ---- */
 

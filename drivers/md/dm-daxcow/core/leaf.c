@@ -69,15 +69,16 @@ bool leaf_place(struct daxcow_volume *vol, u64 vblk, struct place *p)
 	p->slot = slot_of(block, level_index(vblk, 0));
 	p->level = 0;
 	p->shared = false;
-	for (p->top = 0;; p->top++) {
+	for (p->top = 0; p->top <= DAXCOW_MAX_LEVEL; p->top++) {
 		d = space_desc(pool, block);
-		p->way[p->top] = d->node;
-		if (!(d->a & DESC_EXACT))
+		if (!desc_is_node(d) || !(d->a & DESC_EXACT))
 			return false;
+		p->way[p->top] = d->node;
 		block = desc_ref(d);
 		if (desc_kind(space_desc(pool, block)) == KIND_RECORD)
 			return true;
 	}
+	return false;
 }
 
 static bool leaf_right(struct daxcow_pool *pool, struct daxcow_volume *vol, u64 vblk)
