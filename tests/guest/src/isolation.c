@@ -404,6 +404,8 @@ static void work(void)
 		}
 		meet();
 	}
+	/* until it is said which volumes the last round has left */
+	meet();
 	for (v = 0; v < VOLUMES; v++)
 		for (f = 0; f < FILES && s->exists[v]; f++)
 			verify(v, f);
@@ -528,6 +530,7 @@ static void work_on_volumes(void)
 		before = done;
 		fflush(stdout);
 	}
+	meet();
 	_exit(0);
 }
 
